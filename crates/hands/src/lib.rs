@@ -1,1 +1,23 @@
-//! hands
+//! Sandboxes: where commands run and files live.
+//!
+//! [`Hands`] keeps them: it starts them, finds them again after a restart, gives
+//! each to one owner and ends what nobody owns. A [`Sandbox`] carries out execs
+//! and file operations; each has a name from its caller and is done at most once.
+//!
+//! What this crate may not know: sessions, the store, who an owner is, and the
+//! values of secrets. Where a sandbox's connections go is decided by the
+//! [`Dial`] it was given.
+
+mod caps;
+mod config;
+mod error;
+mod sandbox;
+
+pub use caps::{Caps, Isolation, Limited};
+pub use config::{Dial, DriverKind, HandsConfig, Launcher, Limits, Resolve, Stream, Target, To};
+pub use error::Error;
+pub use guest::exec::{
+    Captured, Exec, Exhausted, KillReason, Known, OUTPUT_CAP, Receipt, SHELL, SPOOL_CAP, size,
+};
+pub use guest::file::{Entry, FileError, FileFault, FileOp, FileOut, Kind, Match, READ_CAP, Span};
+pub use sandbox::{Live, Output, Sandbox, SandboxStats};

@@ -1,0 +1,3 @@
+//! The program inside every sandbox.
+
+fn main() {}

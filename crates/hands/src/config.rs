@@ -1,0 +1,126 @@
+//! What the hands are told when they are opened.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How sandboxes are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriverKind {
+    /// `Container`; an error where the kernel does not allow it, never `Process`.
+    #[default]
+    Auto,
+    /// Namespaces, cgroups and a seccomp filter.
+    Container,
+    /// A plain process in a folder: no isolation, for development only.
+    Process,
+}
+
+/// What a sandbox may use.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of memory, its `/tmp` included.
+    pub memory_bytes: u64,
+    /// Processors' worth of time.
+    pub cpus: f32,
+    /// Processes and threads.
+    pub pids: u32,
+    /// Bytes it may write to its disk.
+    pub disk_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 1 << 30,
+            cpus: 2.0,
+            pids: 512,
+            disk_bytes: 4 << 30,
+        }
+    }
+}
+
+/// How the launcher is run: a program that hands its arguments to
+/// `launcher_main` before it does anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Launcher {
+    /// The running program itself.
+    Itself,
+    /// Another program.
+    Program(PathBuf),
+}
+
+/// Settings of the hands.
+#[derive(Debug, Clone)]
+pub struct HandsConfig {
+    /// Folder of everything sandboxes need and leave; made if absent.
+    pub dir: PathBuf,
+    /// How sandboxes are made.
+    pub driver: DriverKind,
+    /// How the launcher is run.
+    pub launcher: Launcher,
+    /// Sandboxes kept started and unowned.
+    pub warm: usize,
+    /// What a sandbox may use unless its owner says otherwise.
+    pub limits: Limits,
+    /// How long a start may take.
+    pub boot_deadline: Duration,
+    /// Sandboxes alive at once, warm ones included.
+    pub max_sandboxes: usize,
+    /// First host uid given to sandboxes when run as root; each takes 65,536.
+    pub uid_base: u32,
+}
+
+impl HandsConfig {
+    /// The defaults, in `dir`.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            driver: DriverKind::Auto,
+            launcher: Launcher::Itself,
+            warm: 2,
+            limits: Limits::default(),
+            boot_deadline: Duration::from_secs(10),
+            max_sandboxes: 256,
+            uid_base: 100_000,
+        }
+    }
+}
+
+/// Both halves of a connection.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Where a connection wants to go.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum To {
+    /// An address the program inside already had.
+    Addr(SocketAddr),
+    /// A name it asked a proxy for, and a port.
+    Name(String, u16),
+}
+
+/// A connection that leaves a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Which sandbox.
+    pub sandbox: String,
+    /// Where to.
+    pub to: To,
+}
+
+/// The gate, given by whoever opens the hands: every connection that leaves a
+/// sandbox is made by it or not at all.
+pub type Dial =
+    Arc<dyn Fn(Target) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> + Send + Sync>;
+
+/// Looks a host name up, for the name server inside the sandboxes.
+pub type Resolve = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
