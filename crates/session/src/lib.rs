@@ -1,1 +1,38 @@
-//! session
+//! The rules of a durable session: pure and synchronous.
+//!
+//! * [`decide`] turns a command into events, or into a [`Refusal`].
+//! * [`State::apply`] turns an event into the next state.
+//! * [`duty`] says what must be happening now.
+//! * [`transcript`] says what the model has seen, byte for byte.
+//!
+//! What this crate may not know: async, SQL, HTTP, the clock and randomness.
+//! Time is an argument; ids follow from what they name (see [`id`]).
+
+mod apply;
+pub mod config;
+pub mod decide;
+pub mod duty;
+pub mod event;
+pub mod fact;
+pub mod id;
+pub mod limits;
+pub mod model;
+pub mod retry;
+pub mod state;
+pub mod time;
+pub mod tool;
+pub mod transcript;
+pub mod usage;
+
+pub use apply::Fold;
+pub use config::Frozen;
+pub use decide::{Command, Decided, Refusal, decide};
+pub use duty::{Duty, duty};
+pub use event::{Actor, Draft, Event, Level};
+pub use fact::Fact;
+pub use limits::Limits;
+pub use model::{ModelRef, Provider};
+pub use state::{Phase, State};
+pub use time::Millis;
+pub use transcript::{Call, Item, Reply, Stop, Transcript};
+pub use usage::{SessionUsage, Tokens};

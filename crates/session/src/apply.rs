@@ -1,0 +1,223 @@
+//! The fold: from a state and an event to the next state. It decides nothing
+//! and refuses nothing; what is in the log has happened.
+
+use std::sync::Arc;
+
+use crate::fact::{Fact, Outcome, ParseError, Receipt, TurnEnd, Voice};
+use crate::state::{EndedTurn, OpenCall, OpenTurn, State};
+use crate::transcript::{Reply, Stop, ToolResult, Transcript};
+use crate::{Event, Millis};
+
+/// What the model is told after its answer was cut at the output limit.
+const GO_ON: &str = "Your answer was cut at the output limit. Go on from where it stopped.";
+/// What stands as the result of `say`.
+const SAID: &str = "Said.";
+/// What stands as the result of `ask` until the answer comes as a message.
+const ASKED: &str = "Asked. The answer comes as the next message.";
+/// What calls are told when a message cut the step they waited in.
+const OVERTAKEN: &str = "Not run: a new message from the user came first.";
+
+impl State {
+    /// The state after `event`.
+    ///
+    /// # Errors
+    /// If the event was not written by us.
+    pub fn apply(&mut self, event: &Event) -> Result<(), ParseError> {
+        let fact = Fact::parse(event)?;
+        self.take(event.seq, event.at, &fact);
+        Ok(())
+    }
+
+    /// The state after fact number `seq`.
+    pub(crate) fn take(&mut self, seq: u64, at: Millis, fact: &Fact) {
+        self.head = seq;
+        match fact {
+            Fact::UserMessage(message) => {
+                self.waiting.push(seq);
+                if message.interrupt {
+                    self.interrupt = seq;
+                }
+            }
+            Fact::TurnStarted { number, to, .. } => self.begin(*number, *to, at),
+            Fact::TurnCompleted(end) => self.end(end, at),
+            Fact::ModelCompleted { saw, .. } => self.consume(*saw),
+            Fact::Archived => self.archived = true,
+            _ => {}
+        }
+        let interrupt = self.interrupt;
+        if let Some(turn) = &mut self.turn {
+            turn.take(seq, at, fact, interrupt);
+        }
+    }
+
+    fn begin(&mut self, number: u32, to: u64, at: Millis) {
+        self.turns = number;
+        self.turn = Some(OpenTurn {
+            number,
+            started: at,
+            ..OpenTurn::default()
+        });
+        self.consume(to);
+    }
+
+    fn consume(&mut self, to: u64) {
+        let seen = self.waiting.iter().filter(|seq| **seq <= to).max().copied();
+        self.input_cursor = self.input_cursor.max(seen.unwrap_or(0));
+        self.waiting.retain(|seq| *seq > to);
+    }
+
+    fn end(&mut self, end: &TurnEnd, at: Millis) {
+        let Some(turn) = self.turn.take() else { return };
+        let active = u64::try_from(at.since(turn.started)).unwrap_or(0);
+        self.usage.active_ms = self.usage.active_ms.saturating_add(active);
+        self.usage.tokens = self.usage.tokens.plus(turn.usage);
+        if end.usage.is_some() {
+            self.usage.reported_turns += 1;
+        } else {
+            self.usage.unreported_turns += 1;
+        }
+        self.last_turn = Some(EndedTurn {
+            number: end.number,
+            reason: end.reason,
+            result: end.result,
+        });
+    }
+}
+
+impl OpenTurn {
+    fn take(&mut self, seq: u64, at: Millis, fact: &Fact, interrupt: u64) {
+        match fact {
+            Fact::ModelCompleted { reply, .. } => self.reply(reply),
+            Fact::ToolCall(call) => {
+                if let Some(call) = self.unqueue(&call.id) {
+                    self.open = Some(OpenCall {
+                        seq,
+                        since: at,
+                        call,
+                    });
+                }
+            }
+            Fact::ToolDone(receipt) => self.receipt(receipt, interrupt),
+            Fact::AgentMessage { voice, .. } => self.spoke(seq, voice),
+            Fact::CancelRequested => self.cancel = self.cancel.or(Some(at)),
+            Fact::Compacted { usage, .. } => {
+                self.context = 0;
+                self.context_full = false;
+                self.usage = self.usage.plus(usage.unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
+    fn reply(&mut self, reply: &Arc<Reply>) {
+        self.steps += 1;
+        self.pending = reply.calls.iter().cloned().collect();
+        self.cuts = if reply.stop == Stop::MaxTokens {
+            self.cuts + 1
+        } else {
+            0
+        };
+        self.context_full = reply.stop == Stop::ContextFull;
+        if let Some(tokens) = reply.usage {
+            self.usage = self.usage.plus(tokens);
+            self.context = tokens.total();
+            self.reported.0 += 1;
+        } else {
+            self.reported.1 += 1;
+        }
+    }
+
+    fn receipt(&mut self, receipt: &Receipt, interrupt: u64) {
+        let open = self
+            .open
+            .take_if(|open| open.call.id == receipt.result.call);
+        if open.is_some_and(|open| interrupt > open.seq) {
+            self.pending.clear();
+        }
+        self.unqueue(&receipt.result.call);
+    }
+
+    fn spoke(&mut self, seq: u64, voice: &Voice) {
+        match voice {
+            Voice::Answer | Voice::Narration => self.text = Some(seq),
+            Voice::Say(call) | Voice::Ask(call) => {
+                self.said = Some(seq);
+                self.asked |= matches!(voice, Voice::Ask(_));
+                self.unqueue(call);
+            }
+        }
+    }
+
+    fn unqueue(&mut self, id: &str) -> Option<crate::Call> {
+        let at = self.pending.iter().position(|call| call.id == id)?;
+        self.pending.remove(at)
+    }
+}
+
+/// Everything a driver folds: the state and what the model has seen.
+#[derive(Debug, Clone, Default)]
+pub struct Fold {
+    /// The small part.
+    pub state: State,
+    /// The large part.
+    pub transcript: Transcript,
+}
+
+impl Fold {
+    /// The fold after `event`.
+    ///
+    /// # Errors
+    /// If the event was not written by us.
+    pub fn apply(&mut self, event: &Event) -> Result<(), ParseError> {
+        let fact = Fact::parse(event)?;
+        let open = self
+            .state
+            .turn
+            .as_ref()
+            .and_then(|turn| turn.open.as_ref().map(|open| open.seq));
+        self.state.take(event.seq, event.at, &fact);
+        let overtaken = open.is_some_and(|seq| self.state.interrupted_since(seq));
+        self.transcript.take(event.seq, fact, overtaken);
+        Ok(())
+    }
+}
+
+impl Transcript {
+    fn take(&mut self, seq: u64, fact: Fact, overtaken: bool) {
+        match fact {
+            Fact::UserMessage(message) => self.message(seq, message.text),
+            Fact::ModelCompleted { saw, reply } => {
+                let cut = reply.stop == Stop::MaxTokens && reply.calls.is_empty();
+                self.reply(saw, reply);
+                if cut {
+                    self.note(seq, GO_ON.to_owned());
+                }
+            }
+            Fact::ToolDone(receipt) => {
+                self.result(seq, receipt.result);
+                if overtaken && receipt.outcome != Outcome::NotRun {
+                    self.close(seq, OVERTAKEN);
+                }
+            }
+            Fact::AgentMessage {
+                voice: Voice::Say(call),
+                ..
+            } => self.result(seq, told(call, SAID)),
+            Fact::AgentMessage {
+                voice: Voice::Ask(call),
+                ..
+            } => self.result(seq, told(call, ASKED)),
+            Fact::Compacted { saw, summary, .. } => self.compact(saw, summary),
+            Fact::TurnCompleted(TurnEnd { reason, .. }) => self.close(seq, &reason.not_run()),
+            _ => {}
+        }
+    }
+}
+
+fn told(call: String, text: &str) -> ToolResult {
+    ToolResult {
+        call,
+        text: text.to_owned(),
+        is_error: false,
+    }
+}

@@ -1,0 +1,241 @@
+//! Facts by name: the typed form of an event.
+//!
+//! A fact is drafted once, by [`crate::decide`], and read back by every fold.
+//! What the wire shows and what only the brain may read are told apart here
+//! and nowhere else: see `draft` and `parse` in the files beside.
+
+mod draft;
+mod parse;
+
+pub use parse::ParseError;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::transcript::{Call, Reply, ToolResult};
+use crate::usage::Tokens;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// Someone outside said something.
+    UserMessage(Message),
+    /// A turn began; it takes the inputs from one number to another.
+    TurnStarted {
+        /// From 1.
+        number: u32,
+        /// First input taken.
+        from: u64,
+        /// Last input taken.
+        to: u64,
+    },
+    /// The model answered, having seen everything up to number `saw`.
+    ModelCompleted {
+        /// Highest number in the model's view.
+        saw: u64,
+        /// The answer.
+        reply: Arc<Reply>,
+    },
+    /// A tool is about to run: the intent, before the effect. The arguments stand
+    /// with the answer that asked for it; read back, a call has none.
+    ToolCall(Call),
+    /// What came of a tool call: the receipt.
+    ToolDone(Receipt),
+    /// The agent said something.
+    AgentMessage {
+        /// The text.
+        text: String,
+        /// In what role it was said.
+        voice: Voice,
+    },
+    /// Something went wrong; tells whose fault in its family.
+    Failed(Failure),
+    /// Someone asked the running turn to stop.
+    CancelRequested,
+    /// The conversation was shortened: a summary stands for its past.
+    Compacted {
+        /// Highest number the summary covers.
+        saw: u64,
+        /// What the model wrote down.
+        summary: String,
+        /// What the summary itself cost.
+        usage: Option<Tokens>,
+    },
+    /// The turn came to rest.
+    TurnCompleted(TurnEnd),
+    /// The session is closed for good.
+    Archived,
+    /// An event of a newer version: kept, and of no consequence here.
+    Unknown,
+}
+
+/// A message from outside.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Message {
+    /// What was said.
+    pub text: String,
+    /// What the sender attached, verbatim.
+    pub raw: Option<Value>,
+    /// Whether it cuts the current step instead of waiting for its end.
+    pub interrupt: bool,
+}
+
+/// In what role the agent spoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "voice", content = "call")]
+pub enum Voice {
+    /// The last text of a turn.
+    Answer,
+    /// Text on the way to a tool call.
+    Narration,
+    /// The `say` tool, by this call.
+    Say(String),
+    /// The `ask` tool, by this call.
+    Ask(String),
+}
+
+/// What came of a tool call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// The tool.
+    pub tool: String,
+    /// The command or the arguments in one line, for people.
+    pub command: String,
+    /// What the model is told.
+    pub result: ToolResult,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// All output, where it is more than the model is told.
+    pub output: Option<Arc<[u8]>>,
+    /// How much output there was in all, in bytes.
+    pub bytes: u64,
+    /// How long it took; `None` if that is not known.
+    pub duration_ms: Option<u64>,
+}
+
+/// How a tool call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// It ran to its end; commands have an exit code.
+    Done {
+        /// The exit code of a command.
+        exit_code: Option<i32>,
+    },
+    /// It was stopped, for this reason (`canceled`, `timeout`, `out_of_memory`, …).
+    Killed {
+        /// One word.
+        reason: String,
+    },
+    /// It never began.
+    NotRun,
+    /// It may have run, wholly or in part: its sandbox is gone.
+    Indeterminate,
+}
+
+/// Why something failed, for the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault: the model's, the platform's or the task's.
+    #[serde(skip)]
+    pub family: Family,
+    /// A stable word for programs.
+    pub code: String,
+    /// What happened and what can be done, for people.
+    pub message: String,
+    /// Whether sending the message again may help.
+    pub retriable: bool,
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Family {
+    /// The provider's, or the credential's.
+    Model,
+    /// Ours.
+    #[default]
+    Runtime,
+    /// The task's own.
+    Task,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnEnd {
+    /// The turn's number.
+    pub number: u32,
+    /// Why it came to rest.
+    pub reason: YieldReason,
+    /// Number of the event that carries the result.
+    pub result: Option<u64>,
+    /// Tokens of the turn; `None` if no answer reported any.
+    pub usage: Option<Tokens>,
+    /// Whether every answer reported its tokens.
+    pub complete: bool,
+    /// What went wrong, if that is why.
+    pub error: Option<Failure>,
+}
+
+/// Why a turn came to rest (contract v3 §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum YieldReason {
+    /// It finished.
+    Completed,
+    /// It asked the user something.
+    NeedsInput,
+    /// It failed.
+    Error,
+    /// The token limit is spent.
+    BudgetExceeded,
+    /// It took too long.
+    DeadlineExceeded,
+    /// It used all its turns or steps.
+    MaxTurns,
+    /// Someone stopped it.
+    Canceled,
+}
+
+impl YieldReason {
+    /// All reasons.
+    pub const ALL: [Self; 7] = [
+        Self::Completed,
+        Self::NeedsInput,
+        Self::Error,
+        Self::BudgetExceeded,
+        Self::DeadlineExceeded,
+        Self::MaxTurns,
+        Self::Canceled,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::NeedsInput => "needs_input",
+            Self::Error => "error",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::MaxTurns => "max_turns",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// Why a call of the turn has no result, in words for the model.
+    #[must_use]
+    pub fn not_run(self) -> String {
+        format!(
+            "Not run: the turn ended first ({}).",
+            self.name().replace('_', " ")
+        )
+    }
+}

@@ -1,0 +1,147 @@
+//! Ids: a prefix that tells the noun, an underscore, an opaque suffix.
+//!
+//! Root nouns (session, agent, …) take their suffix from random bytes the
+//! caller brings. What belongs to a session (events, turns) is named from the
+//! session and its number: the same facts give the same ids on every node and
+//! after every crash, and an event is found by its id without an index.
+//! Clients treat all of them as opaque.
+
+/// What an id names, by its prefix on the wire (contract v3 §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noun {
+    /// An organisation, the owner of everything else.
+    Org,
+    /// An API key.
+    Key,
+    /// An agent.
+    Agent,
+    /// A frozen revision of an agent.
+    Revision,
+    /// A session.
+    Session,
+    /// A model credential.
+    Credential,
+    /// A node of the server.
+    Node,
+    /// One HTTP request.
+    Request,
+}
+
+impl Noun {
+    /// The prefix, without the underscore.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Org => "org",
+            Self::Key => "key",
+            Self::Agent => "agt",
+            Self::Revision => "rev",
+            Self::Session => "ses",
+            Self::Credential => "cred",
+            Self::Node => "node",
+            Self::Request => "req",
+        }
+    }
+
+    /// An id of this noun from twelve random bytes: 24 lowercase hex digits,
+    /// which is what the hostname form of an agent id needs.
+    #[must_use]
+    pub fn id(self, random: [u8; 12]) -> String {
+        let mut id = String::with_capacity(self.prefix().len() + 25);
+        id.push_str(self.prefix());
+        id.push('_');
+        for byte in random {
+            id.push(hex(byte >> 4));
+            id.push(hex(byte & 15));
+        }
+        id
+    }
+}
+
+fn hex(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap_or('0')
+}
+
+/// The id of the event with number `seq` in `session`.
+#[must_use]
+pub fn event(session: &str, seq: u64) -> String {
+    format!("evt_{}_{seq}", suffix(session))
+}
+
+/// The number that [`event`] put into an id, if `id` names an event of
+/// `session`; `None` for any other text.
+#[must_use]
+pub fn event_seq(session: &str, id: &str) -> Option<u64> {
+    numbered("evt_", session, id)
+}
+
+/// The id of turn `number` (from 1) of `session`.
+#[must_use]
+pub fn turn(session: &str, number: u32) -> String {
+    format!("trn_{}_{number}", suffix(session))
+}
+
+/// The number that [`turn`] put into an id, if `id` names a turn of `session`.
+#[must_use]
+pub fn turn_number(session: &str, id: &str) -> Option<u32> {
+    numbered("trn_", session, id).and_then(|n| u32::try_from(n).ok())
+}
+
+fn suffix(id: &str) -> &str {
+    id.split_once('_').map_or(id, |(_, suffix)| suffix)
+}
+
+fn numbered(prefix: &str, session: &str, id: &str) -> Option<u64> {
+    let digits = id
+        .strip_prefix(prefix)?
+        .strip_prefix(suffix(session))?
+        .strip_prefix('_')?;
+    let canonical = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    if canonical { digits.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_id_is_prefix_and_24_hex_digits() {
+        let id = Noun::Agent.id([0xab; 12]);
+        assert_eq!(id, "agt_abababababababababababab");
+        assert_eq!(Noun::Session.id([0x0f; 12]), "ses_0f0f0f0f0f0f0f0f0f0f0f0f");
+    }
+
+    #[test]
+    fn event_and_turn_ids_read_back_only_in_their_session() {
+        let (a, b) = (Noun::Session.id([1; 12]), Noun::Session.id([2; 12]));
+        for n in [1u32, 9, 10, 12_345] {
+            assert_eq!(event_seq(&a, &event(&a, n.into())), Some(n.into()));
+            assert_eq!(turn_number(&a, &turn(&a, n)), Some(n));
+            assert_eq!(event_seq(&b, &event(&a, n.into())), None);
+            assert_eq!(turn_number(&a, &event(&a, n.into())), None);
+        }
+    }
+
+    #[test]
+    fn a_forged_number_is_no_id() {
+        let session = Noun::Session.id([1; 12]);
+        let stem = event(&session, 7);
+        let stem = stem.trim_end_matches('7');
+        for bad in [
+            "",
+            "0",
+            "07",
+            "+7",
+            "-7",
+            "7 ",
+            "7x",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(
+                event_seq(&session, &format!("{stem}{bad}")),
+                None,
+                "{bad:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What was used: the tokens of one model reply, of a turn, of a session.
+
+use serde::{Deserialize, Serialize};
+
+/// Token counts as a provider reports them. The four parts are disjoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Input tokens that were neither read from nor written to a cache.
+    #[serde(rename = "input_tokens")]
+    pub input: u64,
+    /// Output tokens, thinking included.
+    #[serde(rename = "output_tokens")]
+    pub output: u64,
+    /// Input tokens written to the provider's prompt cache.
+    #[serde(rename = "cache_creation_input_tokens")]
+    pub cache_write: u64,
+    /// Input tokens read from the provider's prompt cache.
+    #[serde(rename = "cache_read_input_tokens")]
+    pub cache_read: u64,
+}
+
+impl Tokens {
+    /// The sum of the four parts.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.context().saturating_add(self.output)
+    }
+
+    /// What the model had to read: everything but the output.
+    #[must_use]
+    pub fn context(self) -> u64 {
+        self.input
+            .saturating_add(self.cache_write)
+            .saturating_add(self.cache_read)
+    }
+
+    /// Both counts together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+        }
+    }
+}
+
+/// The usage of a session: the sum over its finished turns (contract v3 §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SessionUsage {
+    /// Wall-clock milliseconds in which a turn was running.
+    pub active_ms: u64,
+    /// Turns whose provider reported usage for every reply.
+    pub reported_turns: u32,
+    /// Turns of which nothing is known (they ended before any reply).
+    pub unreported_turns: u32,
+    /// Tokens of all turns.
+    pub tokens: Tokens,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_the_sum_of_disjoint_parts() {
+        let t = Tokens {
+            input: 1,
+            output: 2,
+            cache_write: 4,
+            cache_read: 8,
+        };
+        assert_eq!(t.total(), 15);
+        assert_eq!(t.context(), 13);
+        assert_eq!(t.plus(t).total(), 30);
+    }
+
+    #[test]
+    fn the_wire_uses_the_contract_names() {
+        let json = serde_json::to_value(Tokens::default()).unwrap_or_default();
+        for key in [
+            "input_tokens",
+            "output_tokens",
+            "cache_creation_input_tokens",
+            "cache_read_input_tokens",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+}
