@@ -1,1 +1,20 @@
-//! server
+//! The join: everything that knows two or more of the other crates.
+//!
+//! * [`config`] reads what the operator wants, [`node`] builds the parts and
+//!   owns every task.
+//! * [`driver`] takes leases, folds facts, asks for the duty and does it;
+//!   [`tools`] carries out one call in a sandbox.
+//! * [`http`] parses requests into commands and renders answers; it holds no
+//!   rules.
+//! * [`cli`] is a client of the HTTP face like any other.
+
+pub mod app;
+pub mod clock;
+pub mod cli;
+pub mod config;
+pub mod deltas;
+pub mod driver;
+pub mod http;
+pub mod metrics;
+pub mod node;
+pub mod tools;
