@@ -1,0 +1,139 @@
+//! Names to addresses, by the host's own resolver.
+//!
+//! The C library's lookup cannot be interrupted, so it runs on a blocking
+//! thread that the tracker owns, holds a permit until it really ends (a dead
+//! name server cannot pile up threads), and is waited for only so long.
+
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use crate::error::{Error, Reason};
+
+/// RFC 1035: a name is at most 253 characters as text.
+const LONGEST: usize = 253;
+
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    lookups: TaskTracker,
+    permits: Arc<Semaphore>,
+    deadline: Duration,
+}
+
+impl Resolver {
+    pub(crate) fn new(at_once: usize, deadline: Duration) -> Resolver {
+        Resolver {
+            lookups: TaskTracker::new(),
+            permits: Arc::new(Semaphore::new(at_once)),
+            deadline,
+        }
+    }
+
+    /// Every address of `name`, unchecked, best first.
+    pub(crate) async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
+        if let Ok(address) = name.parse() {
+            return Ok(vec![address]);
+        }
+        if !is_host_name(name) {
+            return Err(Error::Refused(Reason::Name));
+        }
+        timeout(self.deadline, self.ask(name.to_owned()))
+            .await
+            .map_err(|_| Error::Timeout("resolving"))?
+            .map_err(Error::Unreachable)
+    }
+
+    async fn ask(&self, name: String) -> io::Result<Vec<IpAddr>> {
+        let permits = Arc::clone(&self.permits);
+        let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
+        let lookup = self.lookups.spawn_blocking(move || {
+            let found = (name.as_str(), 0).to_socket_addrs();
+            drop(permit);
+            found.map(|addresses| addresses.map(|address| address.ip()).collect())
+        });
+        lookup.await.map_err(io::Error::other)?
+    }
+
+    /// Waits for the lookups still running.
+    pub(crate) async fn close(&self) {
+        self.permits.close();
+        self.lookups.close();
+        self.lookups.wait().await;
+    }
+}
+
+/// Letters, digits, hyphens and (for the sake of service names) underscores,
+/// in labels of at most 63.
+fn is_host_name(name: &str) -> bool {
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    bare.len() <= LONGEST && bare.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_host_names_are_asked_for() {
+        let long = "a".repeat(64);
+        let deep = "a.".repeat(128);
+        let table = [
+            ("example.com", true),
+            ("example.com.", true),
+            ("xn--bcher-kva.example", true),
+            ("_acme.example.com", true),
+            ("localhost", true),
+            ("", false),
+            (".", false),
+            ("a..b", false),
+            ("a b", false),
+            ("a/b", false),
+            ("a\0b", false),
+            ("bücher.example", false),
+            ("[::1]", false),
+            (&long, false),
+            (&deep, false),
+        ];
+        for (name, expected) in table {
+            assert_eq!(is_host_name(name), expected, "{name:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_hosts_own_names_and_literal_addresses_resolve() {
+        let resolver = Resolver::new(1, Duration::from_secs(5));
+        let found = resolver.lookup("localhost").await.unwrap();
+        assert!(found.iter().all(|address| address.is_loopback()) && !found.is_empty());
+        for literal in ["192.0.2.7", "2001:db8::7"] {
+            let found = resolver.lookup(literal).await.unwrap();
+            assert_eq!(found, [literal.parse::<IpAddr>().unwrap()]);
+        }
+        resolver.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_bad_name_is_refused_and_never_asked_for() {
+        let resolver = Resolver::new(1, Duration::from_secs(5));
+        let error = resolver.lookup("no such name").await.unwrap_err();
+        assert!(matches!(error, Error::Refused(Reason::Name)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_gets_no_turn_times_out() {
+        let resolver = Resolver::new(0, Duration::from_millis(1));
+        let error = resolver.lookup("localhost").await.unwrap_err();
+        assert!(matches!(error, Error::Timeout("resolving")), "{error}");
+    }
+}

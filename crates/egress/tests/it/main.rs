@@ -1,0 +1,40 @@
+//! The gate against real servers on loopback: what passes, what is refused,
+//! what is counted.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod dial;
+mod refuse;
+
+use std::net::SocketAddr;
+
+use egress::{Destination, Gate, Limits, Policy, Reason, Stats};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A gate that lets loopback through, as `OC_ALLOW_PRIVATE=1` does.
+fn open_gate(limits: Limits) -> Gate {
+    Gate::new(
+        Policy {
+            allow_private: true,
+        },
+        limits,
+    )
+}
+
+async fn listener() -> (TcpListener, Destination) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, Destination::Address(address))
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    listener.accept().await.unwrap().0
+}
+
+fn address(text: &str) -> Destination {
+    Destination::Address(text.parse::<SocketAddr>().unwrap())
+}
+
+fn refusals(stats: &Stats, reason: Reason) -> u64 {
+    let row = stats.refused.iter().find(|row| row.0 == reason);
+    row.unwrap().1
+}
