@@ -10,3 +10,6 @@
 
 pub mod exec;
 pub mod file;
+pub mod frame;
+pub mod mux;
+pub mod request;
