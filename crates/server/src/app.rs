@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::deltas::Deltas;
+use crate::driver::{Births, Running};
 use crate::metrics::Metrics;
+use crate::prompts::Prompts;
 
 /// The shared parts; cheap to clone.
 pub type App = Arc<Parts>;
@@ -25,6 +27,8 @@ pub struct Parts {
     pub store: Store,
     /// The models.
     pub models: Models,
+    /// What models are told besides the conversation.
+    pub prompts: Prompts,
     /// The sandboxes.
     pub hands: Hands,
     /// The way out of the sandboxes.
@@ -33,8 +37,13 @@ pub struct Parts {
     pub deltas: Deltas,
     /// What is counted.
     pub metrics: Metrics,
-    /// Cancelled when the node should stop taking work and finish.
+    /// The sessions this node runs.
+    pub running: Running,
+    /// The door for sessions born with this node's lease.
+    pub births: Births,
+    /// Cancelled when the node should take no more work: runs stop between
+    /// two steps.
     pub drain: CancellationToken,
-    /// Wakes the driver: work may be due.
-    pub work: tokio::sync::Notify,
+    /// Cancelled a little later: runs stop within a step and hand it over.
+    pub halt: CancellationToken,
 }

@@ -29,6 +29,14 @@ pub struct Settings {
     #[arg(long, env = "OC_BOOTSTRAP_KEY", hide_env_values = true)]
     #[serde(skip_serializing)]
     pub bootstrap_key: Option<String>,
+    /// Key for anthropic/ models of agents that bring none ("managed")
+    #[arg(long, env = "ANTHROPIC_API_KEY", hide_env_values = true)]
+    #[serde(skip_serializing)]
+    pub anthropic_api_key: Option<String>,
+    /// Key for openai/ models of agents that bring none ("managed")
+    #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true)]
+    #[serde(skip_serializing)]
+    pub openai_api_key: Option<String>,
     /// Where Anthropic's API is
     #[arg(long, env = "OC_ANTHROPIC_BASE_URL")]
     pub anthropic_base_url: Option<String>,
@@ -115,6 +123,12 @@ pub struct Config {
     /// See [`Settings::bootstrap_key`].
     #[serde(serialize_with = "redacted")]
     pub bootstrap_key: Option<SecretString>,
+    /// See [`Settings::anthropic_api_key`].
+    #[serde(serialize_with = "redacted")]
+    pub anthropic_api_key: Option<SecretString>,
+    /// See [`Settings::openai_api_key`].
+    #[serde(serialize_with = "redacted")]
+    pub openai_api_key: Option<SecretString>,
     /// See [`Settings::anthropic_base_url`].
     pub anthropic_base_url: Option<String>,
     /// See [`Settings::openai_base_url`].
@@ -219,7 +233,7 @@ impl Settings {
     #[must_use]
     pub fn over(self, under: Self) -> Self {
         join!(self, under;
-            listen, data, database_url, public_url, bootstrap_key, anthropic_base_url, openai_base_url,
+            listen, data, database_url, public_url, bootstrap_key, anthropic_api_key, openai_api_key, anthropic_base_url, openai_base_url,
             allow_private, sandbox_driver, sandbox_warm, sandbox_max, sandbox_memory_mb, sandbox_cpus,
             sandbox_pids, sandbox_disk_mb, sandbox_idle_seconds, max_running, turn_seconds, turn_steps,
             max_output_tokens, context_window, model_first_byte_seconds, model_gap_seconds, model_attempts,
@@ -234,9 +248,11 @@ impl Settings {
         let config = Config {
             listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             data: self.data.unwrap_or_else(|| PathBuf::from("./data")),
-            database_url: self.database_url.map(SecretString::from),
+            database_url: secret(self.database_url),
             public_url: self.public_url.map(|url| url.trim_end_matches('/').to_owned()),
-            bootstrap_key: self.bootstrap_key.map(SecretString::from),
+            bootstrap_key: secret(self.bootstrap_key),
+            anthropic_api_key: secret(self.anthropic_api_key),
+            openai_api_key: secret(self.openai_api_key),
             anthropic_base_url: self.anthropic_base_url,
             openai_base_url: self.openai_base_url,
             allow_private: self.allow_private.unwrap_or(false),
@@ -290,11 +306,26 @@ impl Config {
         one_of("log_format", &self.log_format, &["auto", "json", "text"], "give auto, json or text")
     }
 
+    /// The key for models of agents that bring none, if the operator set one.
+    #[must_use]
+    pub fn managed_key(&self, provider: session::Provider) -> Option<&SecretString> {
+        match provider {
+            session::Provider::Anthropic => self.anthropic_api_key.as_ref(),
+            session::Provider::OpenAi => self.openai_api_key.as_ref(),
+            session::Provider::Test => None,
+        }
+    }
+
     /// The address for links, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
+}
+
+/// An empty variable is an absent one: scripts set `X=` to unset it.
+fn secret(text: Option<String>) -> Option<SecretString> {
+    text.filter(|text| !text.is_empty()).map(SecretString::from)
 }
 
 fn one_of(name: &'static str, value: &str, of: &[&str], wants: &'static str) -> Result<(), ConfigError> {

@@ -17,4 +17,5 @@ pub mod driver;
 pub mod http;
 pub mod metrics;
 pub mod node;
+pub mod prompts;
 pub mod tools;

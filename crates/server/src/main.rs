@@ -1,1 +1,10 @@
-fn main() {}
+//! The `oc` program: a launcher of sandboxes when the hands run it as one, else
+//! the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything else: the launcher must have no threads.
+    hands::launch_if_asked();
+    server::cli::main()
+}

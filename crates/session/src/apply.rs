@@ -161,6 +161,9 @@ pub struct Fold {
     pub state: State,
     /// The large part.
     pub transcript: Transcript,
+    /// Whether anything was ever carried out in a sandbox: if so and there is
+    /// none now, what it held is lost.
+    pub used_hands: bool,
 }
 
 impl Fold {
@@ -176,6 +179,7 @@ impl Fold {
             .as_ref()
             .and_then(|turn| turn.open.as_ref().map(|open| open.seq));
         self.state.take(event.seq, event.at, &fact);
+        self.used_hands |= matches!(&fact, Fact::ToolDone(receipt) if receipt.outcome != Outcome::NotRun);
         let overtaken = open.is_some_and(|seq| self.state.interrupted_since(seq));
         self.transcript.take(event.seq, fact, overtaken);
         Ok(())

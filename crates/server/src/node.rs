@@ -1,0 +1,121 @@
+//! One node: builds the parts, owns every task, and ends them in order.
+//!
+//! Start: data folder and master key, store, first key, gate and hands, models,
+//! then the listener; only then is the address written and work taken. Stop:
+//! no new work, runs stop between steps or hand over within one, streams close
+//! with a retry hint, everything is gone within ten seconds. A `kill -9` at any
+//! moment loses nothing that was acknowledged.
+
+mod parts;
+mod signals;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::{driver, http};
+
+/// How long a step may go on once the node drains.
+const STEP: Duration = Duration::from_secs(5);
+/// How long the whole drain may take after that.
+const REST: Duration = Duration::from_secs(4);
+
+/// Why a node could not be started, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {source}")]
+    Data {
+        /// The folder, or a file in it.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database or the master key cannot be used.
+    #[error("the store cannot be used: {0}")]
+    Store(#[from] store::Error),
+    /// Sandboxes cannot be made here.
+    #[error("sandboxes cannot be made here: {0}. Run `oc doctor` to see why")]
+    Hands(#[from] hands::Error),
+    /// The model clients cannot be made.
+    #[error("the model clients cannot be made: {0}")]
+    Models(String),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The first key is not of the right form.
+    #[error("OC_BOOTSTRAP_KEY must be osb_ and 64 lowercase hex digits")]
+    BootstrapKey,
+    /// The store said that it can no longer promise anything.
+    #[error("stopped, because the store failed: {0}")]
+    Fatal(String),
+}
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// If a part cannot be made, or the store fails for good.
+pub async fn serve(config: Config) -> Result<(), ServeError> {
+    let (app, first_key) = parts::build(config).await?;
+    let address = app.config.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+    let bound = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
+    parts::write_address(&app.config, bound)?;
+    announce(bound, first_key.as_deref());
+
+    let mut tasks: JoinSet<()> = JoinSet::new();
+    tasks.spawn(driver::drive(app.clone()));
+    tasks.spawn(http::serve(app.clone(), listener));
+    let stopped = tokio::select! {
+        () = signals::told_to_stop() => Ok(()),
+        why = fatal(&app) => Err(ServeError::Fatal(why)),
+    };
+    drain(&app, tasks).await;
+    stopped
+}
+
+/// The first key is shown once, on standard output, and never logged.
+fn announce(bound: std::net::SocketAddr, first_key: Option<&str>) {
+    tracing::info!(address = %bound, "listening");
+    if let Some(key) = first_key {
+        println!("API key (shown once): {key}");
+    }
+    println!("OpenComputer listens on http://{bound}");
+}
+
+async fn fatal(app: &App) -> String {
+    let mut fatal = app.store.fatal();
+    loop {
+        if let Some(why) = fatal.borrow_and_update().clone() {
+            return why;
+        }
+        if fatal.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn drain(app: &App, mut tasks: JoinSet<()>) {
+    tracing::info!("draining");
+    app.drain.cancel();
+    let done = async { while tasks.join_next().await.is_some() {} };
+    tokio::pin!(done);
+    if tokio::time::timeout(STEP, &mut done).await.is_err() {
+        app.halt.cancel();
+        if tokio::time::timeout(REST, &mut done).await.is_err() {
+            tracing::warn!("some work did not stop in time; its leases run out by themselves");
+        }
+    }
+    app.hands.close().await;
+    app.store.close().await;
+    tracing::info!("stopped");
+}
