@@ -11,7 +11,10 @@ pub enum Error {
     /// [`Reason::TooMany`].
     #[error("refused: {}", .0.as_str())]
     Refused(Reason),
-    /// No such name, or nobody answers at the address.
+    /// The name exists nowhere, or has no address.
+    #[error("no such name")]
+    NoName,
+    /// Nobody answers at the address, or no resolver does.
     #[error("unreachable: {0}")]
     Unreachable(#[source] io::Error),
     /// The name or the connection took longer than its limit.

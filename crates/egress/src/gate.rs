@@ -102,7 +102,7 @@ impl Gate {
     /// # Errors
     ///
     /// [`Error::Refused`] when the name has addresses but none is allowed,
-    /// [`Error::Unreachable`] when it has none.
+    /// [`Error::NoName`] when it has none.
     pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
         let outcome = self.inner.resolve(name).await;
         if let Err(error) = &outcome {
@@ -132,6 +132,7 @@ impl Gate {
         self.inner.counters.failed(error);
         let (outcome, reason) = match error {
             Error::Refused(reason) => ("refused", reason.as_str().to_owned()),
+            Error::NoName => ("unreachable", "no such name".to_owned()),
             Error::Unreachable(cause) => ("unreachable", cause.kind().to_string()),
             Error::Timeout(what) => ("timeout", (*what).to_owned()),
         };

@@ -5,10 +5,11 @@
 //! name server cannot pile up threads), and is waited for only so long.
 
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dns_lookup::{LookupError, LookupErrorKind, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -45,18 +46,21 @@ impl Resolver {
         timeout(self.deadline, self.ask(name.to_owned()))
             .await
             .map_err(|_| Error::Timeout("resolving"))?
-            .map_err(Error::Unreachable)
     }
 
-    async fn ask(&self, name: String) -> io::Result<Vec<IpAddr>> {
+    async fn ask(&self, name: String) -> Result<Vec<IpAddr>, Error> {
+        let broken = |error| Error::Unreachable(io::Error::other(error));
         let permits = Arc::clone(&self.permits);
-        let permit = permits.acquire_owned().await.map_err(io::Error::other)?;
+        let permit = permits
+            .acquire_owned()
+            .await
+            .map_err(|closed| Error::Unreachable(io::Error::other(closed)))?;
         let lookup = self.lookups.spawn_blocking(move || {
-            let found = (name.as_str(), 0).to_socket_addrs();
+            let found = lookup_host(&name).map(Iterator::collect);
             drop(permit);
-            found.map(|addresses| addresses.map(|address| address.ip()).collect())
+            found
         });
-        lookup.await.map_err(io::Error::other)?
+        lookup.await.map_err(broken)?.map_err(told)
     }
 
     /// Waits for the lookups still running.
@@ -64,6 +68,14 @@ impl Resolver {
         self.permits.close();
         self.lookups.close();
         self.lookups.wait().await;
+    }
+}
+
+/// What the C library's error means to the asker.
+fn told(error: LookupError) -> Error {
+    match error.kind() {
+        LookupErrorKind::NoName | LookupErrorKind::NoData => Error::NoName,
+        _ => Error::Unreachable(error.into()),
     }
 }
 

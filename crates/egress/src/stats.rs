@@ -42,7 +42,7 @@ impl Counters {
     pub(crate) fn failed(&self, error: &Error) {
         let counter = match error {
             Error::Refused(reason) => &self.refused[reason.index()],
-            Error::Unreachable(_) => &self.unreachable,
+            Error::NoName | Error::Unreachable(_) => &self.unreachable,
             Error::Timeout(_) => &self.timed_out,
         };
         counter.fetch_add(1, Relaxed);

@@ -8,7 +8,7 @@ mod refuse;
 use std::net::SocketAddr;
 
 use egress::{Destination, Gate, Limits, Policy, Reason, Stats};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// A gate that lets loopback through, as `OC_ALLOW_PRIVATE=1` does.
 fn open_gate(limits: Limits) -> Gate {
@@ -20,8 +20,11 @@ fn open_gate(limits: Limits) -> Gate {
     )
 }
 
-async fn listener() -> (TcpListener, Destination) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+fn listener() -> (TcpListener, Destination) {
+    // A full queue of the accepting side would cost a connect one second.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1024).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, Destination::Address(address))
 }

@@ -50,7 +50,7 @@ async fn by_default_only_public_addresses_are_reached() {
 #[tokio::test]
 async fn a_refused_server_never_sees_a_connection() {
     let gate = Gate::new(Policy::default(), Limits::default());
-    let (listener, to) = listener().await;
+    let (listener, to) = listener();
     assert_eq!(refusal(&gate, &to).await, Reason::Loopback);
     // The first connection it ever sees is the one we make ourselves now.
     let Destination::Address(at) = to else {
@@ -94,7 +94,7 @@ async fn one_sandbox_too_many_connections_leave_room_for_others() {
         total: 3,
         ..Limits::default()
     });
-    let (_listener, to) = listener().await;
+    let (_listener, to) = listener();
     let first = gate.dial("a", &to).await.unwrap();
     let _second = gate.dial("a", &to).await.unwrap();
     let error = gate.dial("a", &to).await.unwrap_err();

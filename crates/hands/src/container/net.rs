@@ -69,6 +69,7 @@ pub fn configure(listener: u16) -> io::Result<Network> {
 /// # Errors
 ///
 /// When the namespaces cannot be made or `lo` cannot be set up.
+#[expect(unsafe_code, reason = "a system call without a safe binding")]
 pub fn probe(listener: u16) -> io::Result<Network> {
     // SAFETY: no pointers; the kernel itself refuses a threaded caller.
     if unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET) } < 0 {

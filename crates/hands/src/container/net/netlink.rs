@@ -5,6 +5,8 @@
 //! already waiting when we look; nothing here can block. This file knows the
 //! framing only, not what the messages mean.
 
+#![expect(unsafe_code, reason = "netlink sockets have no safe binding in std")]
+
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
