@@ -179,7 +179,8 @@ impl Fold {
             .as_ref()
             .and_then(|turn| turn.open.as_ref().map(|open| open.seq));
         self.state.take(event.seq, event.at, &fact);
-        self.used_hands |= matches!(&fact, Fact::ToolDone(receipt) if receipt.outcome != Outcome::NotRun);
+        self.used_hands |=
+            matches!(&fact, Fact::ToolDone(receipt) if receipt.outcome != Outcome::NotRun);
         let overtaken = open.is_some_and(|seq| self.state.interrupted_since(seq));
         self.transcript.take(event.seq, fact, overtaken);
         Ok(())

@@ -137,23 +137,15 @@ fn speak(facts: &mut Facts<'_>, call: Call, kind: Kind) {
         .map(str::trim)
         .filter(|text| !text.is_empty())
         .map(str::to_owned);
-    match text {
-        Some(text) if kind == Kind::Ask => facts.add(Fact::AgentMessage {
-            text,
-            voice: Voice::Ask(call.id),
-        }),
-        Some(text) => facts.add(Fact::AgentMessage {
-            text,
-            voice: Voice::Say(call.id),
-        }),
-        None => {
-            return refuse(
-                facts,
-                call,
-                "`text` is missing: give what to say as a string.".to_owned(),
-            );
-        }
+    let Some(text) = text else {
+        let why = "`text` is missing: give what to say as a string.";
+        return refuse(facts, call, why.to_owned());
     };
+    let voice = match kind {
+        Kind::Ask => Voice::Ask(call.id),
+        _ => Voice::Say(call.id),
+    };
+    facts.add(Fact::AgentMessage { text, voice });
 }
 
 /// A call that cannot run gets its result at once.
