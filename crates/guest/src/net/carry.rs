@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::frame::MAX_DATA;
 use crate::mux::{Broken, Channel, Item, Receiving, Sending};
 
+/// What a busy connection reads at once.
+const LARGE: usize = 8 * MAX_DATA;
+
 /// Why carrying stopped before both sides had finished.
 #[derive(Debug, thiserror::Error)]
 pub enum Ended {
@@ -40,8 +43,9 @@ where
 
 async fn send<R: AsyncRead + Unpin>(tx: Sending, mut reader: R) -> Result<(), Ended> {
     let mut buffer = BytesMut::new();
+    let mut room = MAX_DATA;
     loop {
-        buffer.reserve(MAX_DATA);
+        buffer.reserve(room);
         let read = tokio::select! {
             biased;
             read = reader.read_buf(&mut buffer) => read?,
@@ -50,6 +54,8 @@ async fn send<R: AsyncRead + Unpin>(tx: Sending, mut reader: R) -> Result<(), En
         if read == 0 {
             return Ok(tx.finish().await?);
         }
+        // Who fills a small buffer gets a large one; an idle connection holds little.
+        room = if read >= MAX_DATA { LARGE } else { MAX_DATA };
         tx.data(buffer.split().freeze()).await?;
     }
 }
