@@ -184,10 +184,7 @@ pub enum MessageError {
 /// # Errors
 /// [`Broken`]: the other side may or may not have it whole.
 pub async fn send<T: Serialize>(tx: Sending, value: &T, raw: &[Bytes]) -> Result<(), Broken> {
-    let json = serde_json::to_vec(value).map_err(|error| Broken::Reset(error.to_string()))?;
-    let mut head = BytesMut::with_capacity(4 + json.len());
-    head.put_u32_le(u32::try_from(json.len()).unwrap_or(u32::MAX));
-    head.extend_from_slice(&json);
+    let mut head = BytesMut::from(&join(value)[..]);
     // Small raw parts ride in the first frame.
     let mut rest = raw.iter();
     if let [one] = raw
@@ -208,12 +205,26 @@ pub async fn send<T: Serialize>(tx: Sending, value: &T, raw: &[Bytes]) -> Result
 /// # Errors
 /// [`MessageError`].
 pub async fn receive<T: DeserializeOwned>(rx: &mut Receiving) -> Result<(T, Bytes), MessageError> {
-    split(rx.collect(MESSAGE_CAP).await?)
+    split(rx.collect(MESSAGE_CAP).await?.into())
 }
 
-fn split<T: DeserializeOwned>(bytes: Vec<u8>) -> Result<(T, Bytes), MessageError> {
+/// The beginning of a message: everything but its raw part.
+#[must_use]
+pub fn join<T: Serialize>(value: &T) -> Vec<u8> {
+    // What cannot be said as JSON arrives as no message at all, and is refused there.
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(4 + json.len());
+    bytes.put_u32_le(u32::try_from(json.len()).unwrap_or(u32::MAX));
+    bytes.extend_from_slice(&json);
+    bytes
+}
+
+/// A whole message: the value and its raw part.
+///
+/// # Errors
+/// [`MessageError::Malformed`].
+pub fn split<T: DeserializeOwned>(mut bytes: Bytes) -> Result<(T, Bytes), MessageError> {
     let short = || MessageError::Malformed("cut off".to_owned());
-    let mut bytes = Bytes::from(bytes);
     let (len, _) = bytes.split_first_chunk::<4>().ok_or_else(short)?;
     let end = 4 + u32::from_le_bytes(*len) as usize;
     let json = bytes.get(4..end).ok_or_else(short)?;
@@ -266,10 +277,13 @@ mod tests {
     #[test]
     fn what_is_no_message_is_refused() {
         for bytes in [&b""[..], b"\x05\0\0", b"\x05\0\0\0null", b"\x04\0\0\0nope"] {
-            assert!(split::<Ask>(bytes.to_vec()).is_err(), "{bytes:?}");
+            assert!(
+                split::<Ask>(Bytes::from_static(bytes)).is_err(),
+                "{bytes:?}"
+            );
         }
         assert!(
-            matches!(split::<Ask>(b"\x07\0\0\0\"stats\"raw".to_vec()), Ok((Ask::Stats, raw)) if &raw[..] == b"raw")
+            matches!(split::<Ask>(Bytes::from_static(b"\x07\0\0\0\"stats\"raw")), Ok((Ask::Stats, raw)) if &raw[..] == b"raw")
         );
     }
 }

@@ -87,7 +87,7 @@ impl Table {
         id: u32,
         credit: Arc<Semaphore>,
     ) -> Result<Option<mpsc::Receiver<Item>>, Violation> {
-        let theirs = (id % 2 == 0) == (self.role == Role::Host);
+        let theirs = id.is_multiple_of(2) == (self.role == Role::Host);
         let mut streams = self.lock();
         if !theirs || id == 0 || streams.open.contains_key(&id) {
             return Err(Violation);
