@@ -181,12 +181,25 @@ impl Inner {
 
     /// The addresses that policy allows and that are not the host's own.
     fn checked(&self, found: &[IpAddr]) -> Result<Vec<IpAddr>, Error> {
-        let mut allowed = self.policy.check_all(found).map_err(Error::Refused)?;
-        if !self.policy.lifts(Reason::Host) && !allowed.is_empty() {
-            allowed.retain(|address| connect::way(*address) != Way::Own);
-            if allowed.is_empty() {
-                return Err(Error::Refused(Reason::Host));
-            }
+        self.policy
+            .check_all(found)
+            .and_then(|allowed| self.without_own(allowed, connect::way))
+            .map_err(Error::Refused)
+    }
+
+    /// A public address of the host itself leads to what listens there for its
+    /// own network only, past any firewall.
+    fn without_own(
+        &self,
+        mut allowed: Vec<IpAddr>,
+        way: impl Fn(IpAddr) -> Way,
+    ) -> Result<Vec<IpAddr>, Reason> {
+        if self.policy.lifts(Reason::Host) || allowed.is_empty() {
+            return Ok(allowed);
+        }
+        allowed.retain(|address| way(*address) != Way::Own);
+        if allowed.is_empty() {
+            return Err(Reason::Host);
         }
         Ok(allowed)
     }
@@ -197,6 +210,31 @@ impl Destination {
         match self {
             Destination::Address(address) => (address.ip().to_string(), address.port()),
             Destination::Name(name, port) => (name.chars().take(253).collect(), *port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_own_public_addresses_are_refused_unless_developing() {
+        let own: IpAddr = "8.8.8.8".parse().unwrap();
+        let other: IpAddr = "1.1.1.1".parse().unwrap();
+        let way = |address| {
+            if address == own { Way::Own } else { Way::Out }
+        };
+        let table = [
+            (false, vec![own], Err(Reason::Host)),
+            (false, vec![own, other], Ok(vec![other])),
+            (false, vec![], Ok(vec![])),
+            (true, vec![own], Ok(vec![own])),
+        ];
+        for (allow_private, given, expected) in table {
+            let gate = Gate::new(Policy { allow_private }, Limits::default());
+            let got = gate.inner.without_own(given.clone(), way);
+            assert_eq!(got, expected, "{given:?}");
         }
     }
 }
