@@ -1,1 +1,62 @@
-//! store
+//! The truth: facts, leases, sealed secrets and blobs, on SQLite or PostgreSQL.
+//!
+//! Every operation is one transaction, acknowledged only when it is durable.
+//! What this crate may not know: HTTP, brain, hands, and how anything is
+//! decided. It is given facts and what follows from them, and keeps both.
+//!
+//! # Tables
+//!
+//! | table | a row is | key |
+//! | --- | --- | --- |
+//! | `orgs` | an owner, with its wrapped data key | id |
+//! | `keys` | an API key: its SHA-256, never the key | id; hash |
+//! | `agents` | an agent; a deleted one keeps its row and loses its name | id; (org, name) while it lives |
+//! | `revisions` | a frozen prompt and model of an agent | (agent, number) |
+//! | `credentials` | a sealed model key | id; one default per (org, provider) |
+//! | `sessions` | what follows from a session's facts, and its lease; small, rewritten by every append | id |
+//! | `pinned` | what a session was born with, never changed | session |
+//! | `prompts` | the text of a pinned prompt, once for all sessions that share it | its SHA-256 |
+//! | `events` | a fact | (session, seq) |
+//! | `onces` | a request that must not take effect twice, and the session it made | (org, scope, key) |
+//! | `message_keys` | a message that must not be said twice, and the fact it became | (session, key) |
+//! | `client_tokens` | a token for one session: its SHA-256 | hash |
+//! | `migrations` | a step of the schema that was taken | number |
+
+mod agents;
+mod append;
+mod credentials;
+mod error;
+mod events;
+mod follow;
+mod keys;
+mod leases;
+mod logged;
+mod options;
+mod page;
+mod projection;
+mod sessions;
+mod stats;
+mod store;
+mod tokens;
+mod turns;
+mod vault;
+mod wake;
+
+pub use agents::{AgentChange, AgentCreated, AgentRow, NewAgent, RevisionRow};
+pub use append::{Append, Dedupe, LeaseChange};
+pub use credentials::{CredentialRow, NewCredential};
+pub use error::{Error, Reason};
+pub use events::{EventQuery, KindFilter};
+pub use follow::Follow;
+pub use keys::{KeyRow, NewKey, OrgRow};
+pub use logged::Logged;
+pub use options::{Database, Options};
+pub use page::{Cursor, Listed, Page};
+pub use projection::Projection;
+pub use sessions::{Birth, Created, NewSession, Once, SessionFilter, SessionRow};
+pub use stats::Stats;
+pub use store::Store;
+pub use tokens::{NewToken, Scopes, TokenRow};
+pub use turns::Turn;
+pub use vault::MasterKey;
+pub use wake::Wake;
