@@ -32,7 +32,7 @@ pub struct Parts {
     /// The sandboxes.
     pub hands: Hands,
     /// The way out of the sandboxes.
-    pub gate: Arc<Gate>,
+    pub gate: Gate,
     /// What models are saying right now.
     pub deltas: Deltas,
     /// What is counted.

@@ -15,6 +15,7 @@ mod run;
 mod think;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ struct Handle {
     epoch: u64,
     /// Its log grew: look again.
     wake: Arc<Notify>,
+    /// The number up to which the run knows its log, its own append that is on
+    /// the way included: a wake for that much is no news.
+    known: Arc<AtomicU64>,
     /// Its lease is gone: stop at once and write nothing more.
     lost: CancellationToken,
 }
@@ -81,10 +85,13 @@ impl Running {
         self.len() == 0
     }
 
-    fn wake(&self, session: &str) -> bool {
+    fn wake(&self, session: &str, head: u64) -> bool {
         let map = self.map();
-        let handle = map.get(session);
-        handle.inspect(|handle| handle.wake.notify_one()).is_some()
+        let Some(handle) = map.get(session) else { return false };
+        if head > handle.known.load(Ordering::Relaxed) {
+            handle.wake.notify_one();
+        }
+        true
     }
 
     fn wake_all(&self) {
@@ -123,7 +130,7 @@ pub async fn drive(app: App) {
 /// Whether a wake means that due work should be looked for.
 fn woken(app: &App, wake: Result<store::Wake, broadcast::error::RecvError>) -> bool {
     match wake {
-        Ok(wake) => !app.running.wake(&wake.session) && wake.due,
+        Ok(wake) => !app.running.wake(&wake.session, wake.head) && wake.due,
         Err(broadcast::error::RecvError::Lagged(_)) => {
             app.running.wake_all();
             true
@@ -155,12 +162,17 @@ async fn claim(app: &App, runs: &mut JoinSet<(String, u64)>) -> bool {
 }
 
 fn begin(app: &App, runs: &mut JoinSet<(String, u64)>, row: SessionRow) {
-    let handle = Handle { epoch: row.epoch, wake: Arc::default(), lost: CancellationToken::new() };
+    let handle = Handle {
+        epoch: row.epoch,
+        wake: Arc::default(),
+        known: Arc::default(),
+        lost: CancellationToken::new(),
+    };
     let before = app.running.map().insert(row.id.clone(), handle.clone());
     // An older run of the same session has lost its lease to this one.
     before.inspect(|older| older.lost.cancel());
     let name = (row.id.clone(), row.epoch);
-    let run = run::run(app.clone(), row, handle.wake, handle.lost);
+    let run = run::run(app.clone(), row, handle);
     runs.spawn(async move {
         run.await;
         name

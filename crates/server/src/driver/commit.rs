@@ -15,7 +15,7 @@ impl Run {
     /// the world moved on: nothing is written, and the duty is asked again.
     pub(super) async fn commit(&mut self, command: Command) -> Result<(), Stopped> {
         loop {
-            if self.lost.is_cancelled() {
+            if self.handle.lost.is_cancelled() {
                 return Err(Stopped::Lost);
             }
             let now = clock::now();
@@ -48,6 +48,7 @@ impl Run {
             lease,
             dedupe: None,
         };
+        self.knows(state.head);
         let events = self.app.store.append(append).await?;
         self.app.metrics.appended(events.len());
         for event in &events {

@@ -2,14 +2,14 @@
 //! session is at rest, the lease is lost, or the node drains.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use session::{Command, Duty, Fold, Frozen, Millis, duty};
 use store::SessionRow;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::Handle;
 use crate::app::App;
 use crate::clock;
 
@@ -38,18 +38,17 @@ pub(super) struct Run {
     pub(super) epoch: u64,
     pub(super) frozen: Arc<Frozen>,
     pub(super) fold: Fold,
-    pub(super) wake: Arc<Notify>,
-    pub(super) lost: CancellationToken,
+    pub(super) handle: Handle,
     /// Intents this run wrote itself: their calls cannot have begun elsewhere.
     pub(super) own_since: u64,
 }
 
 /// Drives the session of that row until it is at rest.
-pub(super) async fn run(app: App, row: SessionRow, wake: Arc<Notify>, lost: CancellationToken) {
+pub(super) async fn run(app: App, row: SessionRow, handle: Handle) {
     let span = tracing::info_span!("run", session = %row.id, epoch = row.epoch);
     let (session, epoch) = (row.id.clone(), row.epoch);
     let ended = async {
-        let mut run = Run::take_up(app.clone(), row, wake, lost).await?;
+        let mut run = Run::take_up(app.clone(), row, handle).await?;
         run.to_rest().await
     }
     .instrument(span.clone())
@@ -77,7 +76,7 @@ async fn hand_over(app: &App, session: &str, epoch: u64) {
 
 impl Run {
     /// Folds the facts of a session whose lease this node holds.
-    async fn take_up(app: App, row: SessionRow, wake: Arc<Notify>, lost: CancellationToken) -> Result<Self, Stopped> {
+    async fn take_up(app: App, row: SessionRow, handle: Handle) -> Result<Self, Stopped> {
         let mut run = Self {
             app,
             org: row.org,
@@ -85,8 +84,7 @@ impl Run {
             epoch: row.epoch,
             frozen: Arc::new(row.frozen),
             fold: Fold::default(),
-            wake,
-            lost,
+            handle,
             own_since: 0,
         };
         run.catch_up().await?;
@@ -99,12 +97,18 @@ impl Run {
         loop {
             let page = self.app.store.fold_source(&self.session, self.fold.state.head).await?;
             if page.is_empty() {
+                self.knows(self.fold.state.head);
                 return Ok(());
             }
             for event in &page {
                 self.fold.apply(&event.event)?;
             }
         }
+    }
+
+    /// Notes up to which number this run knows its log.
+    pub(super) fn knows(&self, head: u64) {
+        self.handle.known.store(head, Ordering::Relaxed);
     }
 
     async fn to_rest(&mut self) -> Result<(), Stopped> {
@@ -149,7 +153,7 @@ impl Run {
 
     /// Whether the step that runs may go on.
     fn may_finish_step(&self) -> Result<(), Stopped> {
-        if self.lost.is_cancelled() {
+        if self.handle.lost.is_cancelled() {
             Err(Stopped::Lost)
         } else if self.app.halt.is_cancelled() {
             Err(Stopped::Drained)
@@ -170,7 +174,7 @@ impl Run {
             if over || state.interrupted_since(began) || deadline.is_some_and(|at| clock::now() >= at) {
                 return Ok(());
             }
-            let (wake, lost, halt) = (self.wake.clone(), self.lost.clone(), self.app.halt.clone());
+            let (wake, lost, halt) = (self.handle.wake.clone(), self.handle.lost.clone(), self.app.halt.clone());
             tokio::select! {
                 () = wake.notified() => self.catch_up().await?,
                 () = lost.cancelled() => {}

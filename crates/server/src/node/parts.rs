@@ -1,12 +1,13 @@
 //! Building the parts of a node, in the order in which they need each other.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use egress::{Destination, Gate};
 use futures::FutureExt;
 use hands::{Dial, Hands, Resolve, To};
 use secrecy::ExposeSecret;
@@ -24,7 +25,8 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
     fs::create_dir_all(&data).map_err(|source| ServeError::Data { path: data.clone(), source })?;
     let store = open_store(&config).await?;
     let first_key = first_key(&store, &config).await?;
-    let gate = Arc::new(egress::Gate::new(egress::Policy { allow_private: config.allow_private, ..egress::Policy::default() }));
+    let policy = egress::Policy { allow_private: config.allow_private };
+    let gate = Gate::new(policy, egress::Limits::default());
     let hands = open_hands(&config, &gate).await?;
     let models = brain::Models::new(brain_config(&config)).map_err(|error| ServeError::Models(error.to_string()))?;
     let app = Arc::new(Parts {
@@ -81,16 +83,16 @@ fn is_key(text: &str) -> bool {
     text.strip_prefix("osb_").is_some_and(|rest| rest.len() == 64 && rest.bytes().all(hex))
 }
 
-async fn open_hands(config: &Config, gate: &Arc<egress::Gate>) -> Result<Hands, ServeError> {
+async fn open_hands(config: &Config, gate: &Gate) -> Result<Hands, ServeError> {
     let dialing = gate.clone();
     let dial: Dial = Arc::new(move |target| {
         let gate = dialing.clone();
         async move {
             let to = match target.to {
-                To::Addr(address) => egress::Target::Address(address),
-                To::Name(name, port) => egress::Target::Name(name, port),
+                To::Addr(address) => Destination::Address(address),
+                To::Name(name, port) => Destination::Name(name, port),
             };
-            let stream = gate.dial(&target.sandbox, to).await?;
+            let stream = gate.dial(&target.sandbox, &to).await.map_err(refused)?;
             Ok(Box::new(stream) as Box<dyn hands::Stream>)
         }
         .boxed()
@@ -98,9 +100,20 @@ async fn open_hands(config: &Config, gate: &Arc<egress::Gate>) -> Result<Hands, 
     let resolving = gate.clone();
     let resolve: Resolve = Arc::new(move |name| {
         let gate = resolving.clone();
-        async move { Ok(gate.resolve(&name).await?) }.boxed()
+        async move { gate.resolve(&name).await.map_err(refused) }.boxed()
     });
     Ok(Hands::open(hands_config(config), dial, resolve).await?)
+}
+
+/// The gate's refusal as the hands know it: kinds of the system's own errors,
+/// which the guest turns into what a program inside expects.
+fn refused(error: egress::Error) -> io::Error {
+    let kind = match &error {
+        egress::Error::Refused(_) => io::ErrorKind::ConnectionRefused,
+        egress::Error::Unreachable(source) => source.kind(),
+        egress::Error::Timeout(_) => io::ErrorKind::TimedOut,
+    };
+    io::Error::new(kind, error)
 }
 
 /// How sandboxes are to be made.
