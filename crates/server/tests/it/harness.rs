@@ -107,6 +107,18 @@ impl Server {
         child.wait().unwrap();
     }
 
+    /// Ends the first process of every sandbox of this server with SIGKILL.
+    pub fn kill_sandboxes(&self) {
+        let Ok(sandboxes) = std::fs::read_dir(self.data.path().join("hands/sandboxes")) else { return };
+        for folder in sandboxes.flatten() {
+            let Ok(text) = std::fs::read_to_string(folder.path().join("state.json")) else { continue };
+            let state: Value = serde_json::from_str(&text).unwrap_or_default();
+            if let Some(pid) = state["pid"].as_i64() {
+                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+            }
+        }
+    }
+
     /// Ends the server with SIGTERM; true if it ended well.
     pub fn terminate(&mut self) -> bool {
         let mut child = self.child.take().unwrap();
@@ -225,17 +237,12 @@ impl Drop for Server {
         if std::thread::panicking() {
             eprintln!("--- the server's log ---\n{}", self.log());
         }
-        // Only a server that is told ends its sandboxes with it.
+        // Sandboxes outlive a server on purpose, also one under test.
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let _ = Command::new(Self::program())
-            .args(["doctor", "--reap", "--data"])
-            .arg(self.data.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        self.kill_sandboxes();
     }
 }
 
