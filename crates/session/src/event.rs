@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::{Millis, id};
 
+/// Most bytes of a text that stand whole in an event's body. What is longer
+/// goes to the blob store, and the body shows its beginning.
+pub const INLINE: usize = 32 * 1024;
+
 /// Who may want to see an event. Levels are a threshold: a reader of
 /// `Progress` sees `User` events too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,7 +111,7 @@ pub struct Draft {
     /// inputs, byte for byte. No face ever returns it.
     pub private: Option<String>,
     /// The whole of what `body` shows only in part (all output of a command).
-    /// Goes to the blob store when it is over 32 KiB, else nowhere: a small
+    /// Goes to the blob store when it is over [`INLINE`], else nowhere: a small
     /// whole already stands in the body.
     pub attached: Option<Arc<[u8]>>,
 }

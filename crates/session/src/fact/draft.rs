@@ -1,13 +1,15 @@
 //! From a fact to an event: what the wire shows of it, and what stays private.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::{Fact, Failure, Family, Message, Outcome, Receipt, TurnEnd, Voice};
-use crate::event::{Actor, Draft, Level};
+use crate::event::{Actor, Draft, INLINE, Level};
 use crate::transcript::{Call, Reply};
 use crate::{id, tool};
 
-/// Most characters of output that stand in an event's body.
+/// Bytes of a text that stand in an event's body where the whole does not.
 const SHOWN: usize = 24 * 1024;
 /// Most characters of output in a summary line.
 const SUMMARY: usize = 400;
@@ -57,7 +59,7 @@ impl Fact {
                     "agent.message",
                     level,
                     Actor::agent(),
-                    json!({ "text": cut(text, SHOWN) }),
+                    json!({ "text": shown(text) }),
                     Some(json!(voice)),
                 )
             }
@@ -107,9 +109,12 @@ impl Fact {
             Self::Unknown => ("unknown", Internal, Actor::system(), json!({}), None),
         };
         let attached = match self {
-            Self::ToolDone(receipt) => receipt.output.clone(),
+            Self::ToolDone(receipt) => receipt
+                .output
+                .clone()
+                .or_else(|| whole(&receipt.result.text)),
             Self::UserMessage(Message { text, .. }) | Self::AgentMessage { text, .. } => {
-                long(text).map(|text| text.as_bytes().into())
+                whole(text)
             }
             _ => None,
         };
@@ -134,7 +139,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn message(m: &Message) -> Value {
-    let mut body = json!({ "text": cut(&m.text, SHOWN) });
+    let mut body = json!({ "text": shown(&m.text) });
     if let Some(raw) = &m.raw {
         body["raw"] = raw.clone();
     }
@@ -184,7 +189,7 @@ fn done(receipt: &Receipt) -> Value {
         "tool": receipt.tool,
         "command": receipt.command,
         "summary": cut(text, SUMMARY),
-        "output": cut(text, SHOWN),
+        "output": shown(text),
         "bytes": receipt.bytes,
         "is_error": receipt.result.is_error,
     });
@@ -237,9 +242,22 @@ fn turn_end(session: &str, end: &TurnEnd) -> Value {
     body
 }
 
-/// The text, if it is more than a body shows.
+/// The text, if it is more than may stand in a body.
 fn long(text: &str) -> Option<&str> {
-    text.char_indices().nth(SHOWN).map(|_| text)
+    (text.len() > INLINE).then_some(text)
+}
+
+/// What is attached to a body that shows only part of the text.
+fn whole(text: &str) -> Option<Arc<[u8]>> {
+    long(text).map(|text| text.as_bytes().into())
+}
+
+/// The text, or as much of it as stands in a body.
+fn shown(text: &str) -> String {
+    match long(text) {
+        None => text.to_owned(),
+        Some(text) => format!("{}…", &text[..text.floor_char_boundary(SHOWN)]),
+    }
 }
 
 /// The text, or its first characters and an ellipsis.
