@@ -1,11 +1,10 @@
 //! The fold: from a state and an event to the next state. It decides nothing
 //! and refuses nothing; what is in the log has happened.
 
-use std::sync::Arc;
-
 use crate::fact::{Fact, Outcome, ParseError, Receipt, TurnEnd, Voice};
-use crate::state::{EndedTurn, OpenCall, OpenTurn, State};
+use crate::state::{Context, EndedTurn, OpenCall, OpenTurn, State};
 use crate::transcript::{Reply, Stop, ToolResult, Transcript};
+use crate::usage::Tokens;
 use crate::{Event, Millis};
 
 /// What the model is told after its answer was cut at the output limit.
@@ -40,7 +39,14 @@ impl State {
             }
             Fact::TurnStarted { number, to, .. } => self.begin(*number, *to, at),
             Fact::TurnCompleted(end) => self.end(end, at),
-            Fact::ModelCompleted { saw, .. } => self.consume(*saw),
+            Fact::ModelCompleted { saw, reply } => {
+                self.consume(*saw);
+                self.context.answered(reply);
+            }
+            // Who cancels means all that was asked for so far: what waits must
+            // not begin a turn of its own a moment later.
+            Fact::CancelRequested => self.consume(seq),
+            Fact::Compacted { .. } => self.context = Context::default(),
             Fact::Archived => self.archived = true,
             _ => {}
         }
@@ -73,6 +79,7 @@ impl State {
         self.usage.tokens = self.usage.tokens.plus(turn.usage);
         if end.usage.is_some() {
             self.usage.reported_turns += 1;
+            self.usage.partial_turns += u32::from(!end.complete);
         } else {
             self.usage.unreported_turns += 1;
         }
@@ -84,10 +91,20 @@ impl State {
     }
 }
 
+impl Context {
+    fn answered(&mut self, reply: &Reply) {
+        self.answers = self.answers.saturating_add(1);
+        self.full = reply.stop == Stop::ContextFull;
+        if let Some(tokens) = reply.usage {
+            self.tokens = tokens.total();
+        }
+    }
+}
+
 impl OpenTurn {
     fn take(&mut self, seq: u64, at: Millis, fact: &Fact, interrupt: u64) {
         match fact {
-            Fact::ModelCompleted { reply, .. } => self.reply(reply),
+            Fact::ModelCompleted { saw, reply } => self.reply(reply, interrupt > *saw),
             Fact::ToolCall(call) => {
                 if let Some(call) = self.unqueue(&call.id) {
                     self.open = Some(OpenCall {
@@ -100,30 +117,33 @@ impl OpenTurn {
             Fact::ToolDone(receipt) => self.receipt(receipt, interrupt),
             Fact::AgentMessage { voice, .. } => self.spoke(seq, voice),
             Fact::CancelRequested => self.cancel = self.cancel.or(Some(at)),
-            Fact::Compacted { usage, .. } => {
-                self.context = 0;
-                self.context_full = false;
-                self.usage = self.usage.plus(usage.unwrap_or_default());
-            }
+            Fact::Compacted { usage, .. } => self.used(*usage),
             _ => {}
         }
     }
 
-    fn reply(&mut self, reply: &Arc<Reply>) {
+    /// An answer that a message cut short while it was on its way still counts,
+    /// but what it wants done is not done.
+    fn reply(&mut self, reply: &Reply, overtaken: bool) {
         self.steps += 1;
-        self.pending = reply.calls.iter().cloned().collect();
+        if !overtaken {
+            self.pending = reply.calls.iter().cloned().collect();
+        }
         self.cuts = if reply.stop == Stop::MaxTokens {
             self.cuts + 1
         } else {
             0
         };
-        self.context_full = reply.stop == Stop::ContextFull;
-        if let Some(tokens) = reply.usage {
-            self.usage = self.usage.plus(tokens);
-            self.context = tokens.total();
-            self.reported.0 += 1;
-        } else {
-            self.reported.1 += 1;
+        self.used(reply.usage);
+    }
+
+    fn used(&mut self, tokens: Option<Tokens>) {
+        match tokens {
+            Some(tokens) => {
+                self.usage = self.usage.plus(tokens);
+                self.reported.0 += 1;
+            }
+            None => self.reported.1 += 1,
         }
     }
 
@@ -173,17 +193,29 @@ impl Fold {
     /// If the event was not written by us.
     pub fn apply(&mut self, event: &Event) -> Result<(), ParseError> {
         let fact = Fact::parse(event)?;
-        let open = self
-            .state
-            .turn
-            .as_ref()
-            .and_then(|turn| turn.open.as_ref().map(|open| open.seq));
+        let overtaken = self.overtakes(&fact);
         self.state.take(event.seq, event.at, &fact);
         self.used_hands |=
             matches!(&fact, Fact::ToolDone(receipt) if receipt.outcome != Outcome::NotRun);
-        let overtaken = open.is_some_and(|seq| self.state.interrupted_since(seq));
         self.transcript.take(event.seq, fact, overtaken);
         Ok(())
+    }
+
+    /// Whether the step that this fact ends was cut by a message: then the calls
+    /// that waited behind it are not carried out.
+    fn overtakes(&self, fact: &Fact) -> bool {
+        let began = match fact {
+            Fact::ModelCompleted { saw, .. } => Some(*saw),
+            Fact::ToolDone(receipt) => self
+                .state
+                .turn
+                .as_ref()
+                .and_then(|turn| turn.open.as_ref())
+                .filter(|open| open.call.id == receipt.result.call)
+                .map(|open| open.seq),
+            _ => None,
+        };
+        began.is_some_and(|seq| self.state.interrupted_since(seq))
     }
 }
 
@@ -197,10 +229,13 @@ impl Transcript {
                 if cut {
                     self.note(seq, GO_ON.to_owned());
                 }
+                if overtaken {
+                    self.close(seq, OVERTAKEN);
+                }
             }
             Fact::ToolDone(receipt) => {
                 self.result(seq, receipt.result);
-                if overtaken && receipt.outcome != Outcome::NotRun {
+                if overtaken {
                     self.close(seq, OVERTAKEN);
                 }
             }

@@ -64,7 +64,7 @@ fn in_turn(frozen: &Frozen, state: &State, turn: &OpenTurn, now: Millis) -> Duty
     if turn.steps >= frozen.bounds.steps {
         return Duty::End(YieldReason::MaxTurns);
     }
-    if turn.context_full || nearly_full(turn.context, frozen.bounds.window) {
+    if state.context.full || nearly_full(state.context.tokens, frozen.bounds.window) {
         return Duty::Compact;
     }
     Duty::Think

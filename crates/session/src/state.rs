@@ -85,6 +85,9 @@ pub struct State {
     pub last_turn: Option<EndedTurn>,
     /// Usage of all ended turns.
     pub usage: SessionUsage,
+    /// How full the model's context window is.
+    #[serde(default)]
+    pub context: Context,
     /// Number of the newest message that cuts the step it finds running.
     pub interrupt: u64,
     /// Whether the session is closed.
@@ -118,10 +121,18 @@ pub struct OpenTurn {
     pub usage: Tokens,
     /// Answers that told their tokens, and answers that did not.
     pub reported: (u32, u32),
-    /// Tokens in the model's view at its newest answer.
-    pub context: u64,
+}
+
+/// How full the model's context window is. It outlives the turns: a
+/// conversation of many short turns fills the window as one long turn does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Context {
+    /// Tokens in view at the newest answer, its own output included.
+    pub tokens: u64,
     /// Whether the provider said the window is full.
-    pub context_full: bool,
+    pub full: bool,
+    /// Answers since the conversation began or was last summarised.
+    pub answers: u32,
 }
 
 /// A call that may be running.

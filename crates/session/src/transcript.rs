@@ -112,6 +112,8 @@ pub struct Transcript {
     open: Vec<String>,
     /// Tokens the newest answer had in view, its own output included.
     context: u64,
+    /// The first message of the session.
+    first: Option<String>,
 }
 
 impl Transcript {
@@ -133,17 +135,10 @@ impl Transcript {
         })
     }
 
-    /// The first message of the session, if the log was folded from its start.
+    /// The first message of the session, whatever was summarised since.
     #[must_use]
     pub fn first_message(&self) -> Option<&str> {
-        let all = self
-            .items
-            .iter()
-            .chain(self.unseen.iter().map(|(_, item)| item));
-        all.into_iter().find_map(|item| match item {
-            Item::User { text, .. } => Some(text.as_str()),
-            _ => None,
-        })
+        self.first.as_deref()
     }
 
     /// Tokens in the model's view at its newest answer.
@@ -153,6 +148,9 @@ impl Transcript {
     }
 
     pub(crate) fn message(&mut self, seq: u64, text: String) {
+        if self.first.is_none() {
+            self.first = Some(text.clone());
+        }
         self.unseen.push_back((seq, Item::User { seq, text }));
     }
 
@@ -207,9 +205,11 @@ impl Transcript {
     }
 
     /// Puts a summary in the place of everything the model saw up to `saw`.
-    /// The newest message is kept as it was said.
+    /// Messages that no answer followed yet are kept as they were said, and
+    /// the newest one before them.
     pub(crate) fn compact(&mut self, saw: u64, summary: String) {
-        self.unseen.retain(|(seq, _)| *seq > saw);
+        self.unseen
+            .retain(|(seq, item)| *seq > saw || matches!(item, Item::User { .. }));
         let newest = self
             .items
             .iter()

@@ -51,12 +51,24 @@ impl Tokens {
 pub struct SessionUsage {
     /// Wall-clock milliseconds in which a turn was running.
     pub active_ms: u64,
-    /// Turns whose provider reported usage for every reply.
+    /// Turns of which at least one reply reported its usage.
     pub reported_turns: u32,
     /// Turns of which nothing is known (they ended before any reply).
     pub unreported_turns: u32,
+    /// Those of the reported turns in which a reply did not tell: their tokens
+    /// are a lower bound.
+    #[serde(default)]
+    pub partial_turns: u32,
     /// Tokens of all turns.
     pub tokens: Tokens,
+}
+
+impl SessionUsage {
+    /// Whether the tokens are all that was used, and no lower bound.
+    #[must_use]
+    pub fn complete(&self) -> bool {
+        self.unreported_turns == 0 && self.partial_turns == 0
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Facts, Refusal, end, failed};
 use crate::fact::{Fact, Failure, Family, Outcome, Receipt, Voice, YieldReason};
+use crate::state::OpenTurn;
 use crate::tool::{self, Kind};
 use crate::transcript::{Call, Reply, Stop, ToolResult};
 
@@ -21,7 +22,9 @@ pub(super) fn reply(facts: &mut Facts<'_>, saw: u64, reply: Arc<Reply>) -> Resul
         !reply.calls.is_empty(),
     );
     facts.add(Fact::ModelCompleted { saw, reply });
-    if calls {
+    // What a refused answer asked for is not carried out; the end of the turn
+    // closes its calls.
+    if calls && stop != Stop::Refusal {
         if !text.is_empty() {
             facts.add(Fact::AgentMessage {
                 text,
@@ -72,12 +75,9 @@ fn answered(facts: &mut Facts<'_>, stop: Stop, text: String) {
         }
         Stop::Refusal => failed::fail(facts, failure("refusal", "The model declined to answer.")),
         Stop::ContextFull => {
-            if facts
-                .state
-                .turn
-                .as_ref()
-                .is_some_and(|turn| turn.steps <= 1)
-            {
+            // A summary helps only where there is more than this one answer to
+            // summarise.
+            if facts.state.context.answers <= 1 {
                 let text = "The input does not fit the model's context window.";
                 failed::fail(facts, failure("context_full", text));
             }
@@ -95,8 +95,13 @@ fn failure(code: &str, message: &str) -> Failure {
 }
 
 /// Goes through the calls that wait: what the rules can carry out is done, and
-/// the first that needs hands gets its intent written.
+/// the first that needs hands gets its intent written. A turn that was asked to
+/// stop begins nothing more.
 pub(super) fn proceed(facts: &mut Facts<'_>) {
+    let stopping = |turn: &OpenTurn| turn.cancel.is_some();
+    if facts.state.turn.as_ref().is_some_and(stopping) {
+        return;
+    }
     while let Some(call) = facts
         .state
         .turn
