@@ -1,0 +1,39 @@
+//! Figures of OpenComputer, each printed beside a floor or a peer measured in
+//! the same run on the same disk: machines are shared and noisy, and only the
+//! ratio means something elsewhere.
+//!
+//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|memory …]`;
+//! without a name all run. The server is `target/release/oc`, or `OC`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench that cannot go on stops")]
+
+mod appends;
+mod figures;
+mod memory;
+mod sandboxes;
+mod server;
+mod streams;
+mod turns;
+
+fn main() {
+    hands::launch_if_asked();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if wants("appends") {
+        runtime.block_on(appends::run());
+    }
+    if wants("turns") {
+        runtime.block_on(turns::run());
+    }
+    if wants("streams") {
+        runtime.block_on(streams::run());
+    }
+    if wants("sandboxes") {
+        runtime.block_on(sandboxes::run());
+    }
+    if wants("memory") {
+        runtime.block_on(memory::run());
+    }
+}
