@@ -22,8 +22,11 @@ mod redirect;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 pub use carry::{Ended, carry};
 pub use host::Host;
@@ -39,6 +42,14 @@ const LOOPBACK: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
 ];
+
+/// Connections carried at once. With [`QUESTIONS`] well below
+/// [`MAX_STREAMS`](crate::mux::MAX_STREAMS): whatever programs inside open, the
+/// host's own requests find room.
+const CONNECTIONS: usize = 320;
+
+/// DNS questions and clients at once.
+const QUESTIONS: usize = 128;
 
 /// A burst of connects must not lose its first packet, which costs a second.
 const BACKLOG: u32 = 4096;
@@ -103,13 +114,15 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves the ports until dropped; it does not end by itself.
 pub async fn run(ports: Ports, host: Host) {
-    let mut served = tokio::task::JoinSet::new();
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let questions = Arc::new(Semaphore::new(QUESTIONS));
+    let mut served = JoinSet::new();
     for listener in ports.redirected {
-        served.spawn(redirect::serve(listener, host.clone()));
+        served.spawn(redirect::serve(listener, host.clone(), connections.clone()));
     }
     for (udp, tcp) in ports.dns {
-        served.spawn(dns::serve_udp(udp, host.clone()));
-        served.spawn(dns::serve_tcp(tcp, host.clone()));
+        served.spawn(dns::serve_udp(udp, host.clone(), questions.clone()));
+        served.spawn(dns::serve_tcp(tcp, host.clone(), questions.clone()));
     }
     served.join_all().await;
 }

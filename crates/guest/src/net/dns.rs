@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -21,27 +22,31 @@ const DEADLINE: Duration = Duration::from_secs(8);
 /// How long a TCP client may be silent.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Questions at once. More are dropped, and their askers ask again.
-const MOST: usize = 128;
-
 /// How long to leave a socket that fails alone.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Longer than any question we answer.
 const LONGEST: usize = 1500;
 
-pub(super) async fn serve_udp(socket: UdpSocket, host: Host) {
+/// Answers datagrams; `room` is how many questions and TCP clients there may be
+/// at once, over all sockets. One too many is dropped, and its asker asks again.
+pub(super) async fn serve_udp(socket: UdpSocket, host: Host, room: Arc<Semaphore>) {
     let socket = Arc::new(socket);
     let mut asked = JoinSet::new();
     let mut buffer = vec![0; LONGEST];
     loop {
         tokio::select! {
             received = socket.recv_from(&mut buffer) => match received {
-                Ok((length, from)) if asked.len() < MOST => {
-                    let question = buffer[..length].to_vec();
-                    asked.spawn(reply(Arc::clone(&socket), from, question, host.clone()));
+                Ok((length, from)) => {
+                    if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+                        let question = buffer[..length].to_vec();
+                        let (socket, host) = (Arc::clone(&socket), host.clone());
+                        asked.spawn(async move {
+                            reply(&socket, from, &question, &host).await;
+                            drop(place);
+                        });
+                    }
                 }
-                Ok(_) => {}
                 Err(_) => sleep(PAUSE).await,
             },
             Some(_) = asked.join_next() => {}
@@ -49,22 +54,28 @@ pub(super) async fn serve_udp(socket: UdpSocket, host: Host) {
     }
 }
 
-async fn reply(socket: Arc<UdpSocket>, to: SocketAddr, question: Vec<u8>, host: Host) {
-    if let Some(bytes) = ask(&question, &host).await {
+async fn reply(socket: &UdpSocket, to: SocketAddr, question: &[u8], host: &Host) {
+    if let Some(bytes) = ask(question, host).await {
         // An asker that has gone needs no answer.
         let _ = socket.send_to(&bytes, to).await;
     }
 }
 
-pub(super) async fn serve_tcp(listener: TcpListener, host: Host) {
+/// The same over TCP; one client too many is closed.
+pub(super) async fn serve_tcp(listener: TcpListener, host: Host, room: Arc<Semaphore>) {
     let mut served = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if served.len() < MOST => {
-                    served.spawn(converse(stream, host.clone()));
+                Ok((stream, _)) => {
+                    if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+                        let host = host.clone();
+                        served.spawn(async move {
+                            converse(stream, &host).await;
+                            drop(place);
+                        });
+                    }
                 }
-                Ok(_) => {}
                 Err(_) => sleep(PAUSE).await,
             },
             Some(_) = served.join_next() => {}
@@ -74,9 +85,9 @@ pub(super) async fn serve_tcp(listener: TcpListener, host: Host) {
 
 /// Questions one after the other, each behind its length, until the client
 /// ends, errs or falls silent.
-async fn converse(mut stream: TcpStream, host: Host) {
+async fn converse(mut stream: TcpStream, host: &Host) {
     while let Ok(Ok(question)) = timeout(IDLE, hear(&mut stream)).await {
-        let Some(bytes) = ask(&question, &host).await else {
+        let Some(bytes) = ask(&question, host).await else {
             return;
         };
         let said = timeout(IDLE, say(&mut stream, &bytes)).await;

@@ -1,9 +1,11 @@
 //! The listener the redirect leads to: one stream to the host for each
 //! connection, and a reset for what the host does not carry.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::carry::carry;
@@ -13,22 +15,22 @@ use super::proxy;
 use crate::mux::Broken;
 use crate::request::Open;
 
-/// Connections carried at once, by each listener; more are reset. Below the
-/// streams of a connection, so that requests of the host always find room.
-const MOST: usize = 400;
-
 /// How long to leave a listener that fails (out of descriptors) alone.
 const PAUSE: Duration = Duration::from_millis(20);
 
-pub(super) async fn serve(listener: TcpListener, host: Host) {
+/// Serves one listener; `room` is how many connections may be carried at once,
+/// over all listeners. One too many is reset.
+pub(super) async fn serve(listener: TcpListener, host: Host, room: Arc<Semaphore>) {
     let mut carried = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if carried.len() < MOST => {
-                    carried.spawn(serve_one(stream, host.clone()));
-                }
-                Ok((stream, _)) => reset(stream),
+                Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
+                    Ok(place) => {
+                        carried.spawn(serve_one(stream, host.clone(), place));
+                    }
+                    Err(_) => reset(stream),
+                },
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
             Some(_) = carried.join_next() => {}
@@ -36,7 +38,7 @@ pub(super) async fn serve(listener: TcpListener, host: Host) {
     }
 }
 
-async fn serve_one(mut stream: TcpStream, host: Host) {
+async fn serve_one(mut stream: TcpStream, host: Host, _place: OwnedSemaphorePermit) {
     // What is written here was gathered by its sender already.
     let ready = stream.set_nodelay(true).and_then(|()| destination(&stream));
     let carried = match ready {

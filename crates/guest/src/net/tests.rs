@@ -8,7 +8,6 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::*;
 use crate::mux::{Channel, Incoming, Mux, Role, greet};
@@ -125,6 +124,28 @@ async fn a_question_waits_for_the_host_to_come_back() {
     let mut answer = [0; 600];
     client.recv(&mut answer).await.unwrap();
     assert_eq!(answer[3] & 0x0f, 3);
+}
+
+#[test]
+fn programs_cannot_take_all_streams() {
+    const { assert!(2 * (CONNECTIONS + QUESTIONS) <= crate::mux::MAX_STREAMS) }
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_reset_and_a_place_is_given_back() {
+    let mut inside = Inside::start().await;
+    let mut incoming = inside.connect().await;
+    let mut held = Vec::new();
+    for _ in 0..CONNECTIONS {
+        held.push(tunnel(&inside, &mut incoming).await);
+    }
+    let mut client = TcpStream::connect(inside.proxy).await.unwrap();
+    let error = client.read(&mut [0; 8]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    let (mut client, channel) = held.remove(0);
+    channel.reset("over");
+    client.read(&mut [0; 8]).await.unwrap_err();
+    tunnel(&inside, &mut incoming).await;
 }
 
 async fn tunnel(inside: &Inside, incoming: &mut Incoming) -> (TcpStream, Channel) {
