@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use store::SessionRow;
+use store::{Birth, Logged, SessionRow};
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,10 +49,27 @@ struct Handle {
 #[derive(Default)]
 pub struct Running(Mutex<HashMap<String, Handle>>);
 
-/// The door for sessions born with this node's lease.
+/// The door for sessions born with this node's lease: they are run without
+/// being looked for, and without reading back what was just written.
 pub struct Births {
-    to: mpsc::Sender<SessionRow>,
-    from: Mutex<Option<mpsc::Receiver<SessionRow>>>,
+    to: mpsc::Sender<Born>,
+    from: Mutex<Option<mpsc::Receiver<Born>>>,
+}
+
+/// A session this node holds the lease of, with the facts known of it.
+struct Born {
+    row: SessionRow,
+    events: Vec<Arc<Logged>>,
+}
+
+/// A place for one session that is about to be born.
+pub struct Place(mpsc::OwnedPermit<Born>);
+
+impl Place {
+    /// Hands the session over to the driver, with the facts it was born with.
+    pub fn take(self, row: SessionRow, events: Vec<Arc<Logged>>) {
+        self.0.send(Born { row, events });
+    }
 }
 
 impl Default for Births {
@@ -66,9 +83,13 @@ impl Births {
     /// A place for a session that is about to be born with this node's lease;
     /// `None` if this node has no room, and the session is to be born free.
     #[must_use]
-    pub fn reserve(&self, app: &App) -> Option<mpsc::OwnedPermit<SessionRow>> {
-        let room = app.running.len() < app.config.max_running && !app.drain.is_cancelled();
-        room.then(|| self.to.clone().try_reserve_owned().ok()).flatten()
+    pub fn reserve(&self, app: &App) -> Option<(Place, Birth)> {
+        if app.running.len() >= app.config.max_running || app.drain.is_cancelled() {
+            return None;
+        }
+        let place = Place(self.to.clone().try_reserve_owned().ok()?);
+        let until = clock::now().plus(lease::length(&app.config));
+        Some((place, Birth { node: app.node.clone(), until }))
     }
 }
 
@@ -117,7 +138,7 @@ pub async fn drive(app: App) {
         }
         tokio::select! {
             () = app.drain.cancelled() => {}
-            Some(row) = born.recv() => begin(&app, &mut runs, row),
+            Some(born) = born.recv() => begin(&app, &mut runs, born),
             Some(ended) = runs.join_next() => { forget(&app, ended); look = true; }
             wake = wakes.recv() => look |= woken(&app, wake),
             () = renewal.due() => renewal.renew(&app).await,
@@ -151,7 +172,7 @@ async fn claim(app: &App, runs: &mut JoinSet<(String, u64)>) -> bool {
     match app.store.claim(&app.node, now, until, room).await {
         Ok(rows) => {
             let more = rows.len() == room;
-            rows.into_iter().for_each(|row| begin(app, runs, row));
+            rows.into_iter().for_each(|row| begin(app, runs, Born { row, events: Vec::new() }));
             more
         }
         Err(error) => {
@@ -161,7 +182,8 @@ async fn claim(app: &App, runs: &mut JoinSet<(String, u64)>) -> bool {
     }
 }
 
-fn begin(app: &App, runs: &mut JoinSet<(String, u64)>, row: SessionRow) {
+fn begin(app: &App, runs: &mut JoinSet<(String, u64)>, born: Born) {
+    let row = &born.row;
     let handle = Handle {
         epoch: row.epoch,
         wake: Arc::default(),
@@ -172,7 +194,7 @@ fn begin(app: &App, runs: &mut JoinSet<(String, u64)>, row: SessionRow) {
     // An older run of the same session has lost its lease to this one.
     before.inspect(|older| older.lost.cancel());
     let name = (row.id.clone(), row.epoch);
-    let run = run::run(app.clone(), row, handle);
+    let run = run::run(app.clone(), born, handle);
     runs.spawn(async move {
         run.await;
         name

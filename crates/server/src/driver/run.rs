@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use session::{Command, Duty, Fold, Frozen, Millis, duty};
-use store::SessionRow;
 use tracing::Instrument;
 
-use super::Handle;
+use super::{Born, Handle};
 use crate::app::App;
 use crate::clock;
 
@@ -44,11 +43,12 @@ pub(super) struct Run {
 }
 
 /// Drives the session of that row until it is at rest.
-pub(super) async fn run(app: App, row: SessionRow, handle: Handle) {
+pub(super) async fn run(app: App, born: Born, handle: Handle) {
+    let row = &born.row;
     let span = tracing::info_span!("run", session = %row.id, epoch = row.epoch);
     let (session, epoch) = (row.id.clone(), row.epoch);
     let ended = async {
-        let mut run = Run::take_up(app.clone(), row, handle).await?;
+        let mut run = Run::take_up(app.clone(), born, handle).await?;
         run.to_rest().await
     }
     .instrument(span.clone())
@@ -76,18 +76,24 @@ async fn hand_over(app: &App, session: &str, epoch: u64) {
 
 impl Run {
     /// Folds the facts of a session whose lease this node holds.
-    async fn take_up(app: App, row: SessionRow, handle: Handle) -> Result<Self, Stopped> {
+    async fn take_up(app: App, born: Born, handle: Handle) -> Result<Self, Stopped> {
+        let Born { row, events } = born;
         let mut run = Self {
             app,
-            org: row.org,
-            session: row.id,
+            org: row.org.clone(),
+            session: row.id.clone(),
             epoch: row.epoch,
-            frozen: Arc::new(row.frozen),
+            frozen: Arc::new(row.frozen.clone()),
             fold: Fold::default(),
             handle,
             own_since: 0,
         };
-        run.catch_up().await?;
+        for logged in &events {
+            run.fold.apply(&logged.event)?;
+        }
+        if run.fold.state.head < row.head {
+            run.catch_up().await?;
+        }
         run.own_since = run.fold.state.head;
         Ok(run)
     }
