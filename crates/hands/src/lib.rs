@@ -8,16 +8,27 @@
 //! values of secrets. Where a sandbox's connections go is decided by the
 //! [`Dial`] it was given.
 
+mod alive;
 mod caps;
+mod client;
 mod config;
+pub mod container;
 mod error;
+mod hands;
+mod link;
+mod outward;
+mod remote;
 mod sandbox;
+mod starter;
+mod table;
 
 pub use caps::{Caps, Isolation, Limited};
 pub use config::{Dial, DriverKind, HandsConfig, Launcher, Limits, Resolve, Stream, Target, To};
+pub use container::launcher_main;
 pub use error::Error;
 pub use guest::exec::{
     Captured, Exec, Exhausted, KillReason, Known, OUTPUT_CAP, Receipt, SHELL, SPOOL_CAP, size,
 };
 pub use guest::file::{Entry, FileError, FileFault, FileOp, FileOut, Kind, Match, READ_CAP, Span};
+pub use hands::{Hands, Obtained, Started, Stats};
 pub use sandbox::{Live, Output, Sandbox, SandboxStats};

@@ -1,0 +1,164 @@
+//! The disk of a sandbox: an ext4 file system in a sparse file, so that it is
+//! full at its own limit and the host's disk is not.
+//!
+//! A blank one is made once per size, by `mkfs.ext4`, and copied for each
+//! sandbox; only its few used blocks are copied. The loop device goes with the
+//! last mount, so nothing is left behind when the sandbox ends.
+#![expect(unsafe_code, reason = "loop devices are set up by ioctl")]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::sys::{self, Done, check, trying};
+
+const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4C82;
+const LOOP_CONFIGURE: libc::c_ulong = 0x4C0A;
+const LO_FLAGS_AUTOCLEAR: u32 = 4;
+
+/// `struct loop_config` of the kernel.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+/// `struct loop_info64` of the kernel.
+#[repr(C)]
+struct LoopInfo {
+    before: [u64; 5],
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    names: [u8; 64 + 64 + 32],
+    init: [u64; 2],
+}
+
+/// Makes the blank file system of that size, unless it is there.
+pub(crate) fn blank(path: &Path, bytes: u64) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let beside = path.with_extension(format!("new{}", std::process::id()));
+    File::create(&beside)?.set_len(bytes)?;
+    // No journal: the disk does not outlive a crash of the host anyway.
+    let made = Command::new("mkfs.ext4")
+        .args([
+            "-q",
+            "-F",
+            "-m",
+            "0",
+            "-O",
+            "^has_journal,^resize_inode",
+            "-E",
+        ])
+        .arg("lazy_itable_init=1,nodiscard,root_owner=0:0")
+        .arg(&beside)
+        .output();
+    match made {
+        Ok(output) if output.status.success() => std::fs::rename(&beside, path),
+        Ok(output) => {
+            std::fs::remove_file(&beside)?;
+            Err(io::Error::other(
+                String::from_utf8_lossy(&output.stderr).into_owned(),
+            ))
+        }
+        Err(error) => {
+            std::fs::remove_file(&beside)?;
+            Err(error)
+        }
+    }
+}
+
+/// Copies the used parts of a sparse file.
+fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (File::open(from)?, File::create_new(to)?);
+    let len = from.metadata()?.len();
+    to.set_len(len)?;
+    let seek = |at: u64, whence| -> Option<u64> {
+        // SAFETY: no pointers.
+        let found = unsafe { libc::lseek(from.as_raw_fd(), at as i64, whence) };
+        u64::try_from(found).ok()
+    };
+    let mut buf = vec![0u8; 256 * 1024];
+    let mut at = 0;
+    while let Some(start) = seek(at, libc::SEEK_DATA) {
+        let end = seek(start, libc::SEEK_HOLE).unwrap_or(len);
+        at = start;
+        while at < end {
+            let room = usize::try_from(end - at)
+                .unwrap_or(usize::MAX)
+                .min(buf.len());
+            let piece = buf.get_mut(..room).unwrap_or_default();
+            let read = from.read_at(piece, at)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            to.write_all_at(piece.get(..read).unwrap_or_default(), at)?;
+            at += read as u64;
+        }
+    }
+    Ok(())
+}
+
+/// A copy of the blank disk, mounted on `target`.
+pub(super) fn attach(blank: &Path, image: &Path, target: &Path) -> Done {
+    copy_sparse(blank, image).map_err(trying("copy the blank disk"))?;
+    let image = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(image)
+        .map_err(trying("disk"))?;
+    // The device must stay open until it is mounted, or it clears itself.
+    let (device, path) = loop_device(image.as_raw_fd())?;
+    let flags = libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOATIME;
+    sys::mount(
+        &path,
+        target,
+        "ext4",
+        flags,
+        "noinit_itable,errors=remount-ro",
+    )?;
+    drop(device);
+    Ok(())
+}
+
+fn loop_device(image: RawFd) -> Done<(File, String)> {
+    let open = |path: &str| {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(trying(path.to_owned()))
+    };
+    let control = open("/dev/loop-control")?;
+    let mut last = String::new();
+    // Between asking for a free device and taking it, somebody else may have.
+    for _ in 0..1000 {
+        // SAFETY: no pointers.
+        let free = unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE as _) };
+        let path = format!("/dev/loop{}", check(free, "no free loop device")?);
+        let device = open(&path)?;
+        // SAFETY: zero is a valid value of this plain struct.
+        let mut config: LoopConfig = unsafe { std::mem::zeroed() };
+        config.fd = image as u32;
+        config.info.flags = LO_FLAGS_AUTOCLEAR;
+        // SAFETY: the struct is what this call reads.
+        let set =
+            unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CONFIGURE as _, &raw const config) };
+        match check(set, "set up loop device") {
+            Ok(_) => return Ok((device, path)),
+            Err(error) => last = error,
+        }
+        if io::Error::last_os_error().raw_os_error() != Some(libc::EBUSY) {
+            break;
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,265 @@
+//! The launcher: one process of one thread that makes a sandbox, leaves its
+//! first process behind and ends.
+//!
+//! It reads a [`Spec`] from its input. When the guest runs it writes
+//! `state.json` and repeats it on its output; otherwise it says why not on its
+//! error output and leaves nothing running. Because it ends, the sandbox is
+//! nobody's child and outlives whoever asked for it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{PipeWriter, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use guest::boot::{BOOT_FD, Boot, WORKSPACE};
+use guest::net::LISTENER_PORT;
+
+use super::cgroup::{self, Held};
+use super::net::{self, Network};
+use super::root::{self, Root};
+use super::spec::{LAUNCH, Spec, State, Walls, started_of};
+use super::sys::{self, Done, trying};
+use super::{confine, dev, userns};
+
+/// Where commands find programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Bytes one file may have where the disk is not the sandbox's own.
+const NAMESPACES: i32 = libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+
+/// Becomes the launcher and never returns, if the arguments say so; otherwise
+/// returns at once. Must be the first thing a program does that uses the hands
+/// with [`Launcher::Itself`](crate::Launcher::Itself): no thread may run yet.
+pub fn launcher_main(args: impl IntoIterator<Item = OsString>) {
+    if args.into_iter().nth(1).is_none_or(|first| first != LAUNCH) {
+        return;
+    }
+    sys::close_from(3);
+    match launch() {
+        Ok(state) => {
+            let text = serde_json::to_vec(&state).unwrap_or_default();
+            let mut out = std::io::stdout();
+            let told = out.write_all(&text).and_then(|()| out.flush());
+            sys::exit(i32::from(told.is_err()))
+        }
+        Err(error) => {
+            eprint!("{error}");
+            sys::exit(1)
+        }
+    }
+}
+
+/// What the guest inherits, opened while the host is still in sight.
+struct Inherited {
+    listener: OwnedFd,
+    guest: OwnedFd,
+    log: OwnedFd,
+    nothing: OwnedFd,
+    held: Held,
+}
+
+fn launch() -> Done<State> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(trying("read the spec"))?;
+    let spec: Spec = serde_json::from_str(&text).map_err(trying("read the spec"))?;
+    std::env::set_current_dir(&spec.folder).map_err(trying("enter the sandbox's folder"))?;
+    let open = |path: &Path| {
+        File::open(path)
+            .map(OwnedFd::from)
+            .map_err(trying(path.display()))
+    };
+    let create = |name: &str| File::create_new(name).map_err(trying(name.to_owned()));
+    // Opened now: inside the user namespace this process may no longer make files here.
+    let record = create("state.json")?;
+    // Relative: a socket's address has no room for the path of a long data folder.
+    let listener = UnixListener::bind("guest.sock").map_err(trying("guest.sock"))?;
+    let mut inherited = Inherited {
+        listener: listener.into(),
+        guest: open(&spec.guest)?,
+        log: create("guest.log")?.into(),
+        nothing: open(Path::new("/dev/null"))?,
+        held: Held::default(),
+    };
+    // The guest's move to its own root takes this process along.
+    let proc = open(Path::new("/proc"))?;
+    let (pid, network, own_disk) = match &spec.walls {
+        None => free(&spec, inherited)?,
+        Some(walls) => {
+            inherited.held = cgroup::join(&walls.groups, &spec.limits, walls.uid)?;
+            walled(&spec, walls, inherited)?
+        }
+    };
+    let state = State {
+        id: spec.id,
+        owner: None,
+        pid,
+        pid_started: started_of(&sys::read_below(proc.as_fd(), &format!("{pid}/stat"))?)
+            .ok_or("the guest ended at once")?,
+        uid: spec.walls.as_ref().and_then(|walls| walls.uid),
+        limits: spec.limits,
+        groups: spec.walls.map(|walls| walls.groups).unwrap_or_default(),
+        own_disk,
+        network,
+        created_ms: spec.created_ms,
+    };
+    let text = serde_json::to_vec(&state).map_err(trying("state.json"))?;
+    (&record).write_all(&text).map_err(trying("state.json"))?;
+    Ok(state)
+}
+
+/// A guest that is an ordinary process of this host.
+fn free(spec: &Spec, inherited: Inherited) -> Done<(i32, Option<Network>, bool)> {
+    let workspace = spec.folder.join("workspace").display().to_string();
+    std::fs::create_dir_all(&workspace).map_err(trying("workspace"))?;
+    let path = std::env::var("PATH").unwrap_or_else(|_| PATH.to_owned());
+    let (pid, network) = start(|tell| {
+        let boot = Boot {
+            home: workspace.clone(),
+            workspace,
+            env: variables(&path),
+            ..Boot::default()
+        };
+        report(tell, &None)?;
+        become_guest(boot, &inherited)
+    })?;
+    Ok((pid, network, false))
+}
+
+/// A guest with everything around it.
+fn walled(spec: &Spec, walls: &Walls, inherited: Inherited) -> Done<(i32, Option<Network>, bool)> {
+    let root = match walls.uid {
+        Some(uid) => {
+            let namespace = userns::mapped(uid)?;
+            root::private_mounts()?;
+            let root = root::shifted(spec, walls, uid, namespace.as_fd())?;
+            sys::drop_groups()?;
+            sys::enter(&namespace)?;
+            sys::become_zero()?;
+            root
+        }
+        None => {
+            userns::single()?;
+            root::private_mounts()?;
+            root::single(spec, walls)?
+        }
+    };
+    sys::unshare(NAMESPACES)?;
+    let own_disk = root.own_disk;
+    let (pid, network) = start(|tell| first_process(spec, &root, inherited, tell))?;
+    Ok((pid, network, own_disk))
+}
+
+/// Splits off the process that will be the guest; returns once it is. `child`
+/// returns only if it could not become the guest.
+fn start(
+    child: impl FnOnce(&PipeWriter) -> Done<std::convert::Infallible>,
+) -> Done<(i32, Option<Network>)> {
+    let (mut said, tell) = std::io::pipe().map_err(trying("pipe"))?;
+    let pid = sys::fork()?;
+    if pid == 0 {
+        drop(said);
+        sys::leave_session();
+        let Err(error) = child(&tell);
+        // Without a launcher to hear it there is nobody to tell.
+        let _ = (&tell).write_all(error.as_bytes());
+        sys::exit(1)
+    }
+    drop(tell);
+    let mut text = String::new();
+    said.read_to_string(&mut text)
+        .map_err(trying("hear of the guest"))?;
+    match text.split_once('\n') {
+        Some((network, "")) => {
+            let network = serde_json::from_str(network).map_err(trying("hear of the guest"))?;
+            Ok((pid, network))
+        }
+        Some((_, error)) => Err(error.to_owned()),
+        None => Err(text),
+    }
+}
+
+/// The first line of the report: what came of the network. It ends with the exec.
+fn report(mut tell: &PipeWriter, network: &Option<Network>) -> Done {
+    let mut line = serde_json::to_vec(network).map_err(trying("report"))?;
+    line.push(b'\n');
+    tell.write_all(&line).map_err(trying("report"))
+}
+
+/// In all new namespaces, as their first process.
+fn first_process(
+    spec: &Spec,
+    root: &Root,
+    inherited: Inherited,
+    tell: &PipeWriter,
+) -> Done<std::convert::Infallible> {
+    let spool = File::open(&root.spool).map_err(trying("spool"))?;
+    root::enter(root)?;
+    sys::set_hostname("sandbox")?;
+    let network = net::configure(LISTENER_PORT).map_err(trying("network"))?;
+    // Nobody inside may make user namespaces, and with them gain capabilities again.
+    std::fs::write("/proc/sys/user/max_user_namespaces", "0")
+        .map_err(trying("forbid user namespaces"))?;
+    dev::mask()?;
+    let disk_bytes = root.own_disk.then_some(spec.limits.disk_bytes);
+    let boot = Boot {
+        spool_fd: Some(sys::keep(spool.as_fd())?),
+        workspace: WORKSPACE.to_owned(),
+        home: "/root".to_owned(),
+        memory_bytes: spec.limits.memory_bytes,
+        pids: spec.limits.pids.into(),
+        disk_bytes,
+        network: true,
+        proxy: !network.redirect,
+        confine: true,
+        env: variables(PATH),
+        ..Boot::default()
+    };
+    report(tell, &Some(network))?;
+    confine::confine(spec.limits.disk_bytes)?;
+    become_guest(boot, &inherited)
+}
+
+/// The last step: descriptors in place, then the guest's own program.
+fn become_guest(mut boot: Boot, inherited: &Inherited) -> Done<std::convert::Infallible> {
+    let keep = |fd: &Option<OwnedFd>| fd.as_ref().map(|fd| sys::keep(fd.as_fd())).transpose();
+    boot.cgroup_fd = keep(&inherited.held.own)?;
+    boot.memory_fd = keep(&inherited.held.memory)?;
+    boot.pids_fd = keep(&inherited.held.pids)?;
+    boot.listen_fd = sys::keep(inherited.listener.as_fd())?;
+    sys::place(inherited.nothing.as_fd(), 0)?;
+    sys::place(inherited.log.as_fd(), 1)?;
+    sys::place(inherited.log.as_fd(), 2)?;
+    let text = serde_json::to_vec(&boot).map_err(trying("boot"))?;
+    let told = sys::memory_file(&text)?;
+    if told.as_raw_fd() != BOOT_FD {
+        sys::place(told.as_fd(), BOOT_FD)?;
+    }
+    sys::keep(told.as_fd())?;
+    Err(sys::execute(inherited.guest.as_fd(), c"guest"))
+}
+
+/// Variables of every command.
+fn variables(path: &str) -> Vec<(String, String)> {
+    [
+        ("PATH", path),
+        ("LANG", "C.UTF-8"),
+        ("TERM", "dumb"),
+        ("USER", "root"),
+        ("SHELL", "/bin/sh"),
+        ("PAGER", "cat"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("PIP_BREAK_SYSTEM_PACKAGES", "1"),
+        ("PIP_ROOT_USER_ACTION", "ignore"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}

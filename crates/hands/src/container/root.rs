@@ -1,0 +1,174 @@
+//! The root of a sandbox: two overlays over read-only lower folders.
+//!
+//! `/` lies over the template's own few files, `/usr` over the host's `/usr`.
+//! What is written goes to the sandbox's disk. As root, the lower folders are
+//! mounted with shifted owners, so that inside they belong to its root, and are
+//! copied up when written; without root the host's `/usr` can only be read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::spec::{Spec, Walls};
+use super::sys::{self, Done, trying};
+use super::{dev, disk};
+
+/// Where programs come from.
+const USR: &str = "/usr";
+
+/// A root, assembled but not yet entered.
+#[derive(Debug)]
+pub(super) struct Root {
+    /// Where it is mounted.
+    pub(super) path: PathBuf,
+    /// Where the guest may keep output; not below the root.
+    pub(super) spool: PathBuf,
+    /// Whether the disk is a file system of its own.
+    pub(super) own_disk: bool,
+}
+
+/// Assembles a root with shifted owners. The caller is root, in a mount
+/// namespace nobody else sees.
+pub(super) fn shifted(
+    spec: &Spec,
+    walls: &Walls,
+    uid: u32,
+    userns: std::os::fd::BorrowedFd<'_>,
+) -> Done<Root> {
+    let place = Places::enter(walls)?;
+    let disk = match &walls.blank {
+        Some(blank) => {
+            disk::attach(blank, &spec.folder.join("disk.ext4"), &place.disk)?;
+            place.disk.clone()
+        }
+        None => folder(&spec.folder.join("disk"))?,
+    };
+    let layers = Layers::make(&disk, Some(uid))?;
+    sys::mount_shifted(&walls.template, &place.base, userns)?;
+    sys::mount_shifted(USR, &place.usr, userns)?;
+    overlay(&place.base, &layers.root, &place.root, "")?;
+    overlay(&place.usr, &layers.usr, &place.root.join("usr"), "")?;
+    dev::devices(&place.root)?;
+    dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
+    Ok(Root {
+        path: place.root,
+        spool: layers.spool,
+        own_disk: walls.blank.is_some(),
+    })
+}
+
+/// Assembles a root inside a user namespace of one user.
+pub(super) fn single(spec: &Spec, walls: &Walls) -> Done<Root> {
+    let place = Places::enter(walls)?;
+    let layers = Layers::make(&folder(&spec.folder.join("disk"))?, None)?;
+    overlay(&walls.template, &layers.root, &place.root, ",userxattr")?;
+    let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV;
+    sys::bind(USR, place.root.join("usr"), flags)?;
+    dev::devices(&place.root)?;
+    dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
+    Ok(Root {
+        path: place.root,
+        spool: layers.spool,
+        own_disk: false,
+    })
+}
+
+/// Nobody else sees what this process mounts from now on.
+pub(super) fn private_mounts() -> Done {
+    sys::unshare(libc::CLONE_NEWNS)?;
+    sys::mount("", "/", "", libc::MS_REC | libc::MS_PRIVATE, "")
+}
+
+/// In the new namespaces: enters the root for good.
+pub(super) fn enter(root: &Root) -> Done {
+    // Mounts from before are locked together; bound onto itself, the root is one of our own.
+    sys::bind(&root.path, &root.path, 0)?;
+    dev::inside(&root.path)?;
+    sys::pivot(&root.path)
+}
+
+/// Mount points, the same for every sandbox: each mounts on them unseen by the others.
+struct Places {
+    disk: PathBuf,
+    base: PathBuf,
+    usr: PathBuf,
+    root: PathBuf,
+}
+
+/// Names of the mount points below [`Walls::mounts`].
+pub(crate) const MOUNT_POINTS: [&str; 4] = ["disk", "base", "usr", "root"];
+
+impl Places {
+    /// Relative to [`Walls::mounts`], which becomes the current folder: later, as
+    /// the sandbox's root, the way there from `/` may be closed.
+    fn enter(walls: &Walls) -> Done<Self> {
+        std::env::set_current_dir(&walls.mounts).map_err(trying("enter the mount points"))?;
+        let [disk, base, usr, root] = MOUNT_POINTS.map(PathBuf::from);
+        Ok(Self {
+            disk,
+            base,
+            usr,
+            root,
+        })
+    }
+}
+
+/// An overlay's two writable folders.
+struct Layer {
+    upper: PathBuf,
+    work: PathBuf,
+}
+
+struct Layers {
+    root: Layer,
+    usr: Layer,
+    spool: PathBuf,
+}
+
+impl Layers {
+    fn make(disk: &Path, owner: Option<u32>) -> Done<Self> {
+        let make = |name: &str| {
+            let path = folder(&disk.join(name))?;
+            if let Some(owner) = owner {
+                sys::chown(&path, owner)?;
+            }
+            Ok::<_, String>(path)
+        };
+        Ok(Self {
+            root: Layer {
+                upper: make("root")?,
+                work: make("root.work")?,
+            },
+            usr: Layer {
+                upper: make("usr")?,
+                work: make("usr.work")?,
+            },
+            spool: make("spool")?,
+        })
+    }
+}
+
+fn folder(path: &Path) -> Done<PathBuf> {
+    fs::create_dir_all(path).map_err(trying(path.display()))?;
+    Ok(path.to_owned())
+}
+
+fn overlay(lower: &Path, layer: &Layer, target: &Path, more: &str) -> Done {
+    let paths = [lower, &layer.upper, &layer.work].map(|path| escaped(path));
+    let [lower, upper, work] = &paths;
+    let data = format!("lowerdir={lower},upperdir={upper},workdir={work}{more}");
+    sys::mount(
+        "overlay",
+        target,
+        "overlay",
+        libc::MS_NOSUID | libc::MS_NODEV,
+        &data,
+    )
+}
+
+/// Colons and commas separate in mount data.
+fn escaped(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    text.replace('\\', "\\\\")
+        .replace(':', "\\:")
+        .replace(',', "\\,")
+}

@@ -1,0 +1,145 @@
+//! What the launcher is told, and what it leaves on disk for whoever keeps the
+//! sandbox: one JSON each.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::cgroup::Group;
+use super::net::Network;
+use crate::config::Limits;
+
+/// The hidden first argument that makes a program the launcher.
+pub(crate) const LAUNCH: &str = "--oc-launch-sandbox";
+
+/// One sandbox to start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spec {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its folder on the host.
+    pub(crate) folder: PathBuf,
+    /// The guest program.
+    pub(crate) guest: PathBuf,
+    /// Its limits.
+    pub(crate) limits: Limits,
+    /// When it was asked for, milliseconds since the Unix epoch.
+    pub(crate) created_ms: i64,
+    /// What to put around it; nothing in development.
+    pub(crate) walls: Option<Walls>,
+}
+
+/// What is put around a guest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Walls {
+    /// First of 65,536 host uids, if the launcher runs as root.
+    pub(crate) uid: Option<u32>,
+    /// Empty folders to mount things on; what is mounted there is not seen outside.
+    pub(crate) mounts: PathBuf,
+    /// The template's own files.
+    pub(crate) template: PathBuf,
+    /// An empty file system to be copied for the disk.
+    pub(crate) blank: Option<PathBuf>,
+    /// The cgroups to make.
+    pub(crate) groups: Vec<Group>,
+}
+
+/// A sandbox that was started, as its `state.json` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Its id.
+    pub(crate) id: String,
+    /// Whose it is; nobody's while it is warm.
+    #[serde(default)]
+    pub(crate) owner: Option<String>,
+    /// Its first process, as the host counts.
+    pub(crate) pid: i32,
+    /// When that process started, in the kernel's ticks: a pid alone may be somebody else's by now.
+    pub(crate) pid_started: u64,
+    /// First of its host uids.
+    pub(crate) uid: Option<u32>,
+    /// Its limits.
+    pub(crate) limits: Limits,
+    /// Its cgroups.
+    pub(crate) groups: Vec<Group>,
+    /// Whether its disk is a file system of its own, with its own size.
+    pub(crate) own_disk: bool,
+    /// Its network; `None` where it shares the host's.
+    pub(crate) network: Option<Network>,
+    /// When it was asked for.
+    pub(crate) created_ms: i64,
+}
+
+impl State {
+    const FILE: &str = "state.json";
+
+    /// Reads it from a sandbox's folder.
+    pub(crate) fn read(folder: &Path) -> std::io::Result<Self> {
+        let bytes = std::fs::read(folder.join(Self::FILE))?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// Writes it, whole or not at all.
+    pub(crate) fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let beside = folder.join("state.json.new");
+        std::fs::write(&beside, serde_json::to_vec(self)?)?;
+        std::fs::rename(beside, folder.join(Self::FILE))
+    }
+}
+
+/// Ticks since boot at which a process started; `None` if there is none, or only
+/// its remains.
+pub(crate) fn started(pid: i32) -> Option<u64> {
+    started_of(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The same from the text of a process's `stat`.
+pub(crate) fn started_of(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_from_a_later_one_by_its_start() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let pid = child.id() as i32;
+        let own = started(std::process::id() as i32).unwrap();
+        assert!(started(pid).unwrap() >= own);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(started(pid), None);
+    }
+
+    #[test]
+    fn a_state_reads_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(State::read(folder.path()).is_err());
+        let state = State {
+            id: "sbx_1".to_owned(),
+            owner: Some("ses_1".to_owned()),
+            pid: 7,
+            pid_started: 8,
+            uid: Some(100_000),
+            limits: Limits::default(),
+            groups: Vec::new(),
+            own_disk: true,
+            network: None,
+            created_ms: 9,
+        };
+        state.write(folder.path()).unwrap();
+        assert_eq!(State::read(folder.path()).unwrap(), state);
+    }
+}

@@ -1,0 +1,286 @@
+//! System calls of the launcher, one function each, with the error saying what
+//! was tried. All are for a process of one thread.
+#![expect(unsafe_code, reason = "namespaces and mounts have no safe interface")]
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub(super) type Done<T = ()> = Result<T, String>;
+
+/// The result of a call that returns -1 on failure.
+pub(super) fn check(result: impl Into<i64>, what: &str) -> Done<i64> {
+    match result.into() {
+        -1 => Err(format!("{what}: {}", io::Error::last_os_error())),
+        value => Ok(value),
+    }
+}
+
+/// An error with what was tried.
+pub(super) fn trying<E: std::fmt::Display>(what: impl std::fmt::Display) -> impl Fn(E) -> String {
+    move |error| format!("{what}: {error}")
+}
+
+pub(super) fn c(path: impl AsRef<Path>) -> Done<CString> {
+    CString::new(path.as_ref().as_os_str().as_bytes()).map_err(trying("path"))
+}
+
+/// Mounts; `data` is what the file system is told.
+pub(super) fn mount(
+    source: &str,
+    target: impl AsRef<Path>,
+    kind: &str,
+    flags: libc::c_ulong,
+    data: &str,
+) -> Done {
+    let target = target.as_ref();
+    let (from, to, kind_c, data) = (c(source)?, c(target)?, c(kind)?, c(data)?);
+    // SAFETY: valid strings; the kernel copies them.
+    let done = unsafe {
+        libc::mount(
+            from.as_ptr(),
+            to.as_ptr(),
+            kind_c.as_ptr(),
+            flags,
+            data.as_ptr().cast(),
+        )
+    };
+    check(
+        done,
+        &format!("mount {kind} {source} on {}", target.display()),
+    )
+    .map(drop)
+}
+
+/// Mounts a file or folder a second time, optionally without the right to write.
+pub(super) fn bind(
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    flags: libc::c_ulong,
+) -> Done {
+    let source = source.as_ref().to_string_lossy().into_owned();
+    mount(&source, &target, "", libc::MS_BIND | libc::MS_REC, "")?;
+    if flags == 0 {
+        return Ok(());
+    }
+    mount(
+        "",
+        &target,
+        "",
+        libc::MS_BIND | libc::MS_REMOUNT | flags,
+        "",
+    )
+}
+
+/// A folder as a mount of its own whose owners are shifted into `userns`, read only.
+pub(super) fn mount_shifted(
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    userns: BorrowedFd<'_>,
+) -> Done {
+    let what = source.as_ref().display().to_string();
+    let (from, to) = (c(source)?, c(target)?);
+    // SAFETY: valid strings and descriptors; a plain struct, passed with its size.
+    unsafe {
+        let flags = libc::OPEN_TREE_CLONE | libc::O_CLOEXEC as u32;
+        let tree = libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, from.as_ptr(), flags);
+        let tree = OwnedFd::from_raw_fd(check(tree, &format!("open_tree {what}"))? as i32);
+        let mut attr: libc::mount_attr = std::mem::zeroed();
+        attr.attr_set = libc::MOUNT_ATTR_IDMAP
+            | libc::MOUNT_ATTR_RDONLY
+            | libc::MOUNT_ATTR_NOSUID
+            | libc::MOUNT_ATTR_NODEV;
+        attr.userns_fd = userns.as_raw_fd() as u64;
+        let size = size_of::<libc::mount_attr>();
+        let (fd, empty) = (tree.as_raw_fd(), c"".as_ptr());
+        let set = libc::syscall(
+            libc::SYS_mount_setattr,
+            fd,
+            empty,
+            libc::AT_EMPTY_PATH,
+            &raw const attr,
+            size,
+        );
+        check(set, &format!("idmapped mount of {what}"))?;
+        let moved = libc::syscall(
+            libc::SYS_move_mount,
+            fd,
+            empty,
+            libc::AT_FDCWD,
+            to.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        );
+        check(moved, &format!("attach {what}")).map(drop)
+    }
+}
+
+/// Makes `root` this process's root and lets go of the old one.
+pub(super) fn pivot(root: &Path) -> Done {
+    std::env::set_current_dir(root).map_err(trying("enter the new root"))?;
+    // SAFETY: valid strings. "." twice stacks the old root on the new one.
+    unsafe {
+        let here = c".".as_ptr();
+        check(
+            libc::syscall(libc::SYS_pivot_root, here, here),
+            "pivot_root",
+        )?;
+        check(libc::umount2(here, libc::MNT_DETACH), "detach the old root")?;
+    }
+    std::env::set_current_dir("/").map_err(trying("enter /"))
+}
+
+pub(super) fn unshare(flags: i32) -> Done {
+    // SAFETY: no pointers.
+    check(unsafe { libc::unshare(flags) }, "unshare").map(drop)
+}
+
+pub(super) fn enter(namespace: impl AsFd) -> Done {
+    // SAFETY: a valid descriptor.
+    check(
+        unsafe { libc::setns(namespace.as_fd().as_raw_fd(), 0) },
+        "setns",
+    )
+    .map(drop)
+}
+
+/// Splits the process: 0 in the child.
+pub(super) fn fork() -> Done<i32> {
+    // SAFETY: one thread, so the child may run ordinary code.
+    check(unsafe { libc::fork() }, "fork").map(|pid| pid as i32)
+}
+
+pub(super) fn wait(pid: i32) {
+    // SAFETY: no status is asked for. A child that is gone already is as good.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+}
+
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: ends the process without running anything of the parent's.
+    unsafe { libc::_exit(code) }
+}
+
+pub(super) fn leave_session() {
+    // SAFETY: no pointers; fails only for a leader, who has a session of its own.
+    unsafe { libc::setsid() };
+}
+
+/// Takes user and group 0 of the user namespace just entered, and no other group.
+pub(super) fn become_zero() -> Done {
+    // SAFETY: no pointers.
+    unsafe {
+        check(libc::setresgid(0, 0, 0), "setresgid")?;
+        check(libc::setresuid(0, 0, 0), "setresuid").map(drop)
+    }
+}
+
+pub(super) fn drop_groups() -> Done {
+    // SAFETY: an empty list needs no memory.
+    check(unsafe { libc::setgroups(0, std::ptr::null()) }, "setgroups").map(drop)
+}
+
+pub(super) fn set_hostname(name: &str) -> Done {
+    // SAFETY: a valid buffer with its length.
+    check(
+        unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) },
+        "sethostname",
+    )
+    .map(drop)
+}
+
+pub(super) fn uid() -> u32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+pub(super) fn gid() -> u32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::getegid() }
+}
+
+pub(super) fn close_from(first: i32) {
+    // SAFETY: called before any descriptor above is in use here.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+pub(super) fn chown(path: impl AsRef<Path>, owner: u32) -> Done {
+    let path = path.as_ref();
+    std::os::unix::fs::lchown(path, Some(owner), Some(owner))
+        .map_err(trying(format!("chown {}", path.display())))
+}
+
+/// A nameless file in memory with these bytes, at its start.
+pub(super) fn memory_file(bytes: &[u8]) -> Done<OwnedFd> {
+    use std::io::{Seek, Write};
+    // SAFETY: a valid string; the result is owned at once.
+    let fd = unsafe {
+        let fd = libc::memfd_create(c"boot".as_ptr(), libc::MFD_CLOEXEC);
+        OwnedFd::from_raw_fd(check(fd, "memfd_create")? as i32)
+    };
+    let mut file = std::fs::File::from(fd);
+    file.write_all(bytes)
+        .and_then(|()| file.rewind())
+        .map_err(trying("memory file"))?;
+    Ok(file.into())
+}
+
+/// Makes `fd` the descriptor `at`, kept across exec.
+pub(super) fn place(fd: BorrowedFd<'_>, at: i32) -> Done {
+    // SAFETY: valid descriptors; nothing else of this process uses `at`.
+    unsafe {
+        if fd.as_raw_fd() == at {
+            check(libc::fcntl(at, libc::F_SETFD, 0), "keep descriptor").map(drop)
+        } else {
+            check(libc::dup2(fd.as_raw_fd(), at), "dup2").map(drop)
+        }
+    }
+}
+
+/// Keeps `fd` across exec where it is.
+pub(super) fn keep(fd: BorrowedFd<'_>) -> Done<i32> {
+    place(fd, fd.as_raw_fd())?;
+    Ok(fd.as_raw_fd())
+}
+
+/// Becomes the program that `fd` is open on, with no environment. Returns why not.
+pub(super) fn execute(fd: BorrowedFd<'_>, name: &CStr) -> String {
+    let argv = [name.as_ptr(), std::ptr::null()];
+    let env = [std::ptr::null::<libc::c_char>()];
+    // SAFETY: both arrays end with a null.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            env.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+    }
+    format!("start the guest: {}", io::Error::last_os_error())
+}
+
+/// Ends a process; one that is gone is no error.
+pub(super) fn kill(pid: i32) {
+    // SAFETY: no pointers.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// The text of a file below a folder that may no longer have a path.
+pub(super) fn read_below(folder: BorrowedFd<'_>, path: &str) -> Done<String> {
+    use std::io::Read;
+    let name = c(path)?;
+    // SAFETY: a valid string and descriptor; the result is owned at once.
+    let mut file = unsafe {
+        let fd = libc::openat(
+            folder.as_raw_fd(),
+            name.as_ptr(),
+            libc::O_RDONLY | libc::O_CLOEXEC,
+        );
+        std::fs::File::from_raw_fd(check(fd, path)? as i32)
+    };
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(trying(path))?;
+    Ok(text)
+}

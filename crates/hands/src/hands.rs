@@ -1,0 +1,380 @@
+//! The hands: all sandboxes of this server, one per owner, a few kept warm.
+//!
+//! Sandboxes are no children of ours. Opening finds those that still run and
+//! clears away what is left of the others; closing leaves them running.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures::future::join_all;
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Dial, HandsConfig, Limits, Resolve};
+use crate::container::spec::State;
+use crate::error::Error;
+use crate::outward::Outward;
+use crate::remote::{self, Remote};
+use crate::sandbox::Sandbox;
+use crate::starter::Starter;
+use crate::table::{Slot, Table};
+
+/// Launchers that run at once: they compete for the same processors.
+const STARTS: usize = 8;
+
+/// How an owner came to its sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    /// It was started for this owner.
+    Cold,
+    /// It had been started before and was nobody's.
+    Warm,
+    /// It was this owner's already.
+    Found,
+}
+
+/// A sandbox and where it came from.
+pub struct Obtained {
+    /// The owner's sandbox.
+    pub sandbox: Arc<dyn Sandbox>,
+    /// Whether nothing the owner did before is in it.
+    pub fresh: bool,
+    /// How it came about.
+    pub started: Started,
+}
+
+/// What the hands hold at the moment, and have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Sandboxes alive.
+    pub alive: usize,
+    /// Of these, nobody's yet.
+    pub warm: usize,
+    /// Being started.
+    pub starting: usize,
+    /// Started since these hands were opened.
+    pub started: u64,
+    /// Starts that failed.
+    pub failed: u64,
+}
+
+/// All sandboxes of this server.
+pub struct Hands {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: HandsConfig,
+    starter: Starter,
+    outward: Outward,
+    table: Mutex<Table>,
+    starts: Semaphore,
+    refill: Notify,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    number: AtomicU64,
+    started: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Hands {
+    /// Opens the hands on their folder: sandboxes that still run are found again,
+    /// with everything that runs in them.
+    ///
+    /// # Errors
+    /// If the folder or what sandboxes need cannot be made.
+    pub async fn open(config: HandsConfig, dial: Dial, resolve: Resolve) -> Result<Self, Error> {
+        let at = config.clone();
+        let starter = tokio::task::spawn_blocking(move || Starter::prepare(&at))
+            .await
+            .map_err(|error| Error::Launch(error.to_string()))??;
+        let inner = Arc::new(Inner {
+            config,
+            starter,
+            outward: Outward { dial, resolve },
+            table: Mutex::default(),
+            starts: Semaphore::new(STARTS),
+            refill: Notify::new(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            number: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        });
+        join_all(inner.starter.traces().into_iter().map(|id| inner.adopt(id))).await;
+        inner.tasks.spawn(Arc::clone(&inner).keep_warm());
+        Ok(Self { inner })
+    }
+
+    /// The owner's living sandbox, else a warm one, else a new one.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there is no room, and those of a start.
+    pub async fn obtain(&self, owner: &str, limits: Option<Limits>) -> Result<Obtained, Error> {
+        self.inner
+            .obtain(owner, limits.unwrap_or(self.inner.config.limits))
+            .await
+    }
+
+    /// The owner's sandbox, if it lives.
+    #[must_use]
+    pub fn find(&self, owner: &str) -> Option<Arc<dyn Sandbox>> {
+        let found = self.inner.table().find(owner)?;
+        if found.alive() { Some(found) } else { None }
+    }
+
+    /// Ends the owner's sandbox with all that is in it.
+    ///
+    /// # Errors
+    /// None at present: what cannot be removed is logged and tried again at the next open.
+    pub async fn destroy(&self, owner: &str) -> Result<(), Error> {
+        let theirs = self.inner.table().disown(owner);
+        join_all(theirs.iter().map(|remote| self.inner.bury(remote))).await;
+        Ok(())
+    }
+
+    /// Ends the sandboxes of all owners not in `keep`; says how many.
+    pub async fn reap(&self, keep: &HashSet<String>) -> usize {
+        let gone: Vec<Arc<Remote>> = {
+            let mut table = self.inner.table();
+            let owners = table.owners();
+            let gone = owners.iter().filter(|owner| !keep.contains(*owner));
+            gone.flat_map(|owner| table.disown(owner)).collect()
+        };
+        join_all(gone.iter().map(|remote| self.inner.bury(remote))).await;
+        gone.len()
+    }
+
+    /// What there is.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (alive, warm, starting) = self.inner.table().counts();
+        let (started, failed) = (&self.inner.started, &self.inner.failed);
+        Stats {
+            alive,
+            warm,
+            starting,
+            started: started.load(Ordering::Relaxed),
+            failed: failed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Lets go. Sandboxes run on; the next [`Hands::open`] finds them.
+    pub async fn close(self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    pub(crate) fn starter(&self) -> &Starter {
+        &self.inner.starter
+    }
+}
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        self.inner.stop.cancel();
+    }
+}
+
+impl Inner {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a uid range, from its first uid.
+    fn range(&self, uid: Option<u32>) -> Option<u32> {
+        let base = self.config.uid_base;
+        uid.and_then(|uid| uid.checked_sub(base))
+            .map(|offset| offset / crate::container::RANGE)
+    }
+
+    async fn adopt(self: &Arc<Self>, id: String) {
+        let folder = self.starter.folder(&id);
+        let found = State::read(&folder)
+            .map_err(Error::io("read state.json"))
+            .and_then(|state| Remote::new(folder.clone(), state));
+        match found {
+            Ok(remote) => {
+                let remote = Arc::new(remote);
+                let range = self.range(remote.state().uid);
+                self.table().adopt(Arc::clone(&remote), range);
+                self.watch(remote);
+            }
+            Err(error) => {
+                tracing::info!(sandbox = id, %error, "what is left of a sandbox is removed");
+                let groups = self.starter.groups(&id);
+                crate::container::cgroup::kill(&groups);
+                remote::clear(&folder, &groups).await;
+            }
+        }
+    }
+
+    async fn obtain(self: &Arc<Self>, owner: &str, limits: Limits) -> Result<Obtained, Error> {
+        loop {
+            let slot = self.table().slot(owner);
+            if let Some(dead) = slot.get().filter(|remote| !remote.alive()) {
+                self.table().vacate(owner, &slot);
+                self.bury(dead).await;
+                continue;
+            }
+            let mut started = Started::Found;
+            let filled = slot.get_or_try_init(|| async {
+                let (remote, how) = self.take(limits).await?;
+                started = how;
+                remote.give_to(owner)?;
+                Ok::<_, Error>(remote)
+            });
+            let remote = match filled.await {
+                Ok(remote) => Arc::clone(remote),
+                Err(error) => {
+                    self.vacate_empty(owner, &slot);
+                    return Err(error);
+                }
+            };
+            if !self.table().holds(owner, &slot) {
+                self.bury(&remote).await;
+                return Err(Error::Refused(
+                    "the sandbox was destroyed as it started".to_owned(),
+                ));
+            }
+            let fresh = started != Started::Found;
+            return Ok(Obtained {
+                sandbox: remote,
+                fresh,
+                started,
+            });
+        }
+    }
+
+    fn vacate_empty(&self, owner: &str, slot: &Slot) {
+        let mut table = self.table();
+        if slot.get().is_none() {
+            table.vacate(owner, slot);
+        }
+    }
+
+    /// A sandbox that is nobody's.
+    async fn take(self: &Arc<Self>, limits: Limits) -> Result<(Arc<Remote>, Started), Error> {
+        if limits == self.config.limits {
+            while let Some(warm) = { self.table().take_warm() } {
+                self.refill.notify_one();
+                if warm.alive() {
+                    return Ok((warm, Started::Warm));
+                }
+            }
+        }
+        let (give, given) = oneshot::channel();
+        let inner = Arc::clone(self);
+        // A start goes on when nobody waits for it any more: what it made must be kept.
+        self.tasks.spawn(async move {
+            if let Err(Ok(unwanted)) = give.send(inner.start(limits).await) {
+                inner.keep_or_bury(unwanted).await;
+            }
+        });
+        let lost = |_| Error::Launch("the hands were closed".to_owned());
+        Ok((given.await.map_err(lost)??, Started::Cold))
+    }
+
+    async fn keep_or_bury(&self, remote: Arc<Remote>) {
+        let usual = remote.state().limits == self.config.limits;
+        if usual {
+            self.table().warm_up(remote);
+        } else {
+            self.bury(&remote).await;
+        }
+    }
+
+    async fn start(self: &Arc<Self>, limits: Limits) -> Result<Arc<Remote>, Error> {
+        let full = || {
+            Error::Refused(format!(
+                "{} sandboxes are alive already",
+                self.config.max_sandboxes
+            ))
+        };
+        let range = self
+            .table()
+            .reserve(self.config.max_sandboxes)
+            .ok_or_else(full)?;
+        let permit = self.starts.acquire().await;
+        let made = self.make(range, limits).await;
+        drop(permit);
+        match made {
+            Ok(remote) => {
+                self.started.fetch_add(1, Ordering::Relaxed);
+                self.table().started(Arc::clone(&remote));
+                self.watch(Arc::clone(&remote));
+                remote.ready().await?;
+                Ok(remote)
+            }
+            Err(error) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                self.table().give_up(range);
+                Err(error)
+            }
+        }
+    }
+
+    async fn make(&self, range: u32, limits: Limits) -> Result<Arc<Remote>, Error> {
+        let now = now_ms();
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let id = format!("sbx_{now:x}_{number:x}_{:04x}", rand::random::<u16>());
+        let uid = self.starter.uid(range);
+        let state = self.starter.start(&id, uid, limits, now).await?;
+        Ok(Arc::new(Remote::new(self.starter.folder(&id), state)?))
+    }
+
+    /// Keeps the link of a sandbox; when it ends by itself, clears it away.
+    fn watch(self: &Arc<Self>, remote: Arc<Remote>) {
+        let inner = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = remote.keep(inner.outward.clone()) => inner.bury(&remote).await,
+                () = inner.stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Ends a sandbox and forgets it; once.
+    async fn bury(&self, remote: &Arc<Remote>) {
+        let range = self.range(remote.state().uid);
+        // The uid range must not be given away before everything of it is gone.
+        remote.end().await;
+        self.table().forget(remote, range);
+        self.refill.notify_one();
+    }
+
+    /// Keeps as many sandboxes warm as configured.
+    async fn keep_warm(self: Arc<Self>) {
+        loop {
+            while self.wants_warm() && !self.stop.is_cancelled() {
+                match self.start(self.config.limits).await {
+                    Ok(remote) => self.table().warm_up(remote),
+                    Err(error) => {
+                        tracing::warn!(%error, "no warm sandbox");
+                        break;
+                    }
+                }
+            }
+            tokio::select! {
+                () = self.refill.notified() => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn wants_warm(&self) -> bool {
+        let (alive, warm, starting) = self.table().counts();
+        warm < self.config.warm && alive + starting < self.config.max_sandboxes
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

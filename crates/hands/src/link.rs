@@ -1,0 +1,103 @@
+//! The connection to one sandbox's guest, kept up for as long as it lives.
+//!
+//! A lost connection is made again: nothing that runs inside depends on it. The
+//! end of the sandbox's first process is the end of the link.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use guest::mux::{Mux, Role, greet};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::alive::Life;
+use crate::outward::Outward;
+
+/// A guest that does not answer a hello in this time is asked again.
+const HELLO: Duration = Duration::from_secs(5);
+/// Between two attempts to connect.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// How the link is.
+#[derive(Debug, Clone)]
+pub(crate) enum Link {
+    /// Not connected at the moment.
+    Down,
+    /// Connected.
+    Up(Mux),
+    /// Never again: the sandbox is gone.
+    Dead,
+}
+
+/// Keeps the link of one sandbox.
+pub(crate) struct Keeper {
+    pub(crate) sandbox: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) outward: Outward,
+    pub(crate) link: watch::Sender<Link>,
+}
+
+impl Keeper {
+    /// Keeps it until the sandbox has ended.
+    pub(crate) async fn run(&self, life: &Life) {
+        tokio::select! {
+            () = life.ended() => {}
+            () = self.keep() => {}
+        }
+        self.link.send_replace(Link::Dead);
+    }
+
+    async fn keep(&self) {
+        let mut pause = AGAIN.0;
+        loop {
+            match self.connected().await {
+                Ok(()) => pause = AGAIN.0,
+                Err(error) => tracing::debug!(sandbox = self.sandbox, %error, "guest not reached"),
+            }
+            self.link.send_replace(Link::Down);
+            sleep(pause).await;
+            pause = (pause * 2).min(AGAIN.1);
+        }
+    }
+
+    /// One connection, from its beginning to its end.
+    async fn connected(&self) -> io::Result<()> {
+        let greeted = async {
+            let stream = connect(&self.folder).await?;
+            greet(stream, Role::Host, epoch())
+                .await
+                .map_err(io::Error::other)
+        };
+        let (mux, incoming, running, _) = timeout(HELLO, greeted).await??;
+        self.link.send_replace(Link::Up(mux.clone()));
+        tokio::select! {
+            () = running.run() => {}
+            () = self.outward.serve(&self.sandbox, incoming) => {}
+        }
+        mux.close();
+        Ok(())
+    }
+}
+
+/// Grows from one server to the next, as long as the clock does; guests go by
+/// the order of connections and only show it.
+fn epoch() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+async fn connect(folder: &Path) -> io::Result<UnixStream> {
+    // By way of the folder's descriptor: a socket's address has room for 107 bytes.
+    let folder = File::options()
+        .read(true)
+        .custom_flags(libc::O_PATH)
+        .open(folder)?;
+    UnixStream::connect(format!("/proc/self/fd/{}/guest.sock", folder.as_raw_fd())).await
+}

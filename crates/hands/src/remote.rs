@@ -1,0 +1,181 @@
+//! A sandbox as the hands hold it: its state on disk, its first process and the
+//! link to its guest.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use guest::exec::{Exec, Known, Receipt};
+use guest::file::{FileOp, FileOut};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::alive::Life;
+use crate::client::Client;
+use crate::container::cgroup;
+use crate::container::spec::State;
+use crate::error::Error;
+use crate::link::{Keeper, Link};
+use crate::outward::Outward;
+use crate::sandbox::{Live, Output, Sandbox, SandboxStats};
+
+/// What the kernel may take to end everything in a sandbox.
+const END: Duration = Duration::from_secs(10);
+
+/// A sandbox that was started or found.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    id: String,
+    folder: PathBuf,
+    state: Mutex<State>,
+    life: Life,
+    link: watch::Sender<Link>,
+    client: Client,
+}
+
+impl Remote {
+    /// Holds on to the sandbox of that state.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if its first process has ended.
+    pub(crate) fn new(folder: PathBuf, state: State) -> Result<Self, Error> {
+        let life = Life::of(state.pid, state.pid_started)
+            .map_err(|error| Error::Lost(format!("its first process is gone: {error}")))?;
+        let (link, heard) = watch::channel(Link::Down);
+        let id = state.id.clone();
+        Ok(Self {
+            id,
+            folder,
+            state: Mutex::new(state),
+            life,
+            link,
+            client: Client::new(heard),
+        })
+    }
+
+    /// Keeps the link up until the sandbox has ended.
+    pub(crate) async fn keep(&self, outward: Outward) {
+        let keeper = Keeper {
+            sandbox: self.id.clone(),
+            folder: self.folder.clone(),
+            outward,
+            link: self.link.clone(),
+        };
+        keeper.run(&self.life).await;
+    }
+
+    /// Its state as on disk.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes it somebody's, on disk first.
+    pub(crate) fn give_to(&self, owner: &str) -> Result<(), Error> {
+        let mut state = self.state();
+        let owned = State {
+            owner: Some(owner.to_owned()),
+            ..state.clone()
+        };
+        owned
+            .write(&self.folder)
+            .map_err(Error::io("write the owner of a sandbox"))?;
+        *state = owned;
+        Ok(())
+    }
+
+    /// Waits until the guest answers.
+    pub(crate) async fn ready(&self) -> Result<(), Error> {
+        self.client.mux().await.map(drop)
+    }
+
+    /// Ends it and removes what it had on the host.
+    pub(crate) async fn end(&self) {
+        let groups = self.state().groups.clone();
+        cgroup::kill(&groups);
+        self.life.kill();
+        if timeout(END, self.life.ended()).await.is_err() {
+            tracing::error!(sandbox = self.id, "a killed sandbox does not end");
+        }
+        self.link.send_replace(Link::Dead);
+        clear(&self.folder, &groups).await;
+    }
+}
+
+/// Removes folder and cgroups of a sandbox that has ended.
+pub(crate) async fn clear(folder: &std::path::Path, groups: &[cgroup::Group]) {
+    // The last process leaves its cgroup only when its parent has taken it in.
+    let gone = timeout(END, async {
+        while !cgroup::remove(groups) {
+            cgroup::kill(groups);
+            sleep(Duration::from_millis(2)).await;
+        }
+    });
+    if gone.await.is_err() {
+        tracing::error!(folder = %folder.display(), "the cgroups of an ended sandbox stay");
+    }
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(folder = %folder.display(), %error, "the folder of an ended sandbox stays");
+        }
+        _ => {}
+    }
+}
+
+impl Sandbox for Remote {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn exec(&self, exec: Exec, live: Option<Live>) -> BoxFuture<'_, Result<Receipt, Error>> {
+        Box::pin(self.client.exec(exec, live))
+    }
+
+    fn start(&self, exec: Exec) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.client.start(exec))
+    }
+
+    fn kill<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.client.kill(id))
+    }
+
+    fn file<'a>(&'a self, id: &'a str, op: FileOp) -> BoxFuture<'a, Result<FileOut, Error>> {
+        Box::pin(self.client.file(id, op))
+    }
+
+    fn known<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Known, Error>> {
+        Box::pin(self.client.known(id))
+    }
+
+    fn ack<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.client.ack(id))
+    }
+
+    fn output<'a>(&'a self, id: &'a str, offset: u64) -> BoxFuture<'a, Result<Output, Error>> {
+        Box::pin(self.client.output(id, offset))
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<SandboxStats, Error>> {
+        Box::pin(async {
+            let (running, unacked, disk) = self.client.counts().await?;
+            let (groups, own_disk) = {
+                let state = self.state();
+                (state.groups.clone(), state.own_disk)
+            };
+            let (memory_bytes, cpu_ms, pids) = cgroup::usage(&groups);
+            let disk_bytes = own_disk.then_some(disk);
+            Ok(SandboxStats {
+                memory_bytes,
+                cpu_ms,
+                pids,
+                disk_bytes,
+                running,
+                unacked,
+            })
+        })
+    }
+
+    fn alive(&self) -> bool {
+        self.client.alive()
+    }
+}

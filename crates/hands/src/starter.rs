@@ -1,0 +1,283 @@
+//! Starts sandboxes: what must be there once, and the launcher run for each.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::config::{DriverKind, HandsConfig, Launcher, Limits};
+use crate::container::cgroup::{self, Hierarchies};
+use crate::container::spec::{LAUNCH, Spec, State, Walls};
+use crate::container::{RANGE, disk, is_root, root, template};
+use crate::error::Error;
+use crate::remote;
+
+/// The guest, built for this host with this crate.
+const GUEST: &[u8] = include_bytes!(env!("OC_GUEST"));
+
+/// What all starts share.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    dir: PathBuf,
+    launcher: PathBuf,
+    deadline: Duration,
+    guest: PathBuf,
+    uid_base: u32,
+    walls: Option<Common>,
+}
+
+/// What all walled sandboxes share.
+#[derive(Debug)]
+struct Common {
+    root: bool,
+    mounts: PathBuf,
+    template: PathBuf,
+    own_disks: bool,
+    hierarchies: Hierarchies,
+}
+
+impl Starter {
+    /// Makes what must be there once below the configured folder.
+    pub(crate) fn prepare(config: &HandsConfig) -> Result<Self, Error> {
+        let dir = config.dir.clone();
+        let made = |path: PathBuf| {
+            fs::create_dir_all(&path).map_err(Error::io(format!("make {}", path.display())))?;
+            Ok::<_, Error>(path)
+        };
+        made(dir.clone())?;
+        let dir = fs::canonicalize(&dir).map_err(Error::io("find the folder of the hands"))?;
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))
+            .map_err(Error::io("close the folder of the hands"))?;
+        made(dir.join("sandboxes"))?;
+        let guest = guest(&dir).map_err(Error::io("write the guest program"))?;
+        let launcher = match &config.launcher {
+            Launcher::Itself => PathBuf::from("/proc/self/exe"),
+            Launcher::Program(path) => path.clone(),
+        };
+        let walls = match config.driver {
+            DriverKind::Process => None,
+            DriverKind::Auto | DriverKind::Container => Some(Common::prepare(&dir, config)?),
+        };
+        if walls.is_none() {
+            tracing::warn!(
+                "sandboxes are plain processes: commands have every right this server has"
+            );
+        }
+        let (deadline, uid_base) = (config.boot_deadline, config.uid_base);
+        Ok(Self {
+            dir,
+            launcher,
+            deadline,
+            guest,
+            uid_base,
+            walls,
+        })
+    }
+
+    /// The folder of a sandbox.
+    pub(crate) fn folder(&self, id: &str) -> PathBuf {
+        self.dir.join("sandboxes").join(id)
+    }
+
+    /// Ids of which something is left on this host, living or not.
+    pub(crate) fn traces(&self) -> Vec<String> {
+        let mut ids: Vec<String> = fs::read_dir(self.dir.join("sandboxes"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        ids.sort();
+        ids
+    }
+
+    /// The cgroups a sandbox of that id has or had.
+    pub(crate) fn groups(&self, id: &str) -> Vec<cgroup::Group> {
+        self.walls
+            .as_ref()
+            .map(|walls| walls.hierarchies.groups(id))
+            .unwrap_or_default()
+    }
+
+    /// The first uid of the range with that number, if sandboxes have ranges.
+    pub(crate) fn uid(&self, range: u32) -> Option<u32> {
+        let root = self.walls.as_ref().is_some_and(|walls| walls.root);
+        root.then(|| self.uid_base + range * RANGE)
+    }
+
+    /// Starts one. What a failed start left is removed.
+    pub(crate) async fn start(
+        &self,
+        id: &str,
+        uid: Option<u32>,
+        limits: Limits,
+        created_ms: i64,
+    ) -> Result<State, Error> {
+        let folder = self.folder(id);
+        let walls = match &self.walls {
+            Some(common) => Some(common.walls(&self.dir, id, uid, limits)?),
+            None => None,
+        };
+        let groups = walls
+            .as_ref()
+            .map(|walls| walls.groups.clone())
+            .unwrap_or_default();
+        fs::create_dir(&folder).map_err(Error::io("make the sandbox's folder"))?;
+        let guest = self.guest.clone();
+        let spec = Spec {
+            id: id.to_owned(),
+            folder,
+            guest,
+            limits,
+            created_ms,
+            walls,
+        };
+        let folder = spec.folder.clone();
+        match self.launch(&spec).await {
+            Ok(state) => Ok(state),
+            Err(error) => {
+                let log = fs::read_to_string(folder.join("guest.log")).unwrap_or_default();
+                tracing::warn!(sandbox = id, %error, log, "a sandbox did not start");
+                let error = match error {
+                    Error::Launch(why) if !log.is_empty() => Error::Launch(format!("{why}: {log}")),
+                    other => other,
+                };
+                cgroup::kill(&groups);
+                remote::clear(&folder, &groups).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn launch(&self, spec: &Spec) -> Result<State, Error> {
+        let text = serde_json::to_vec(spec).map_err(|error| Error::Launch(error.to_string()))?;
+        let mut child = Command::new(&self.launcher)
+            .arg(LAUNCH)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(Error::io("run the launcher"))?;
+        let input = child.stdin.take();
+        let run = async {
+            if let Some(mut input) = input {
+                input.write_all(&text).await?;
+            }
+            child.wait_with_output().await
+        };
+        let output = timeout(self.deadline, run)
+            .await
+            .map_err(|_| Error::Deadline("the launcher did not end"))?
+            .map_err(Error::io("run the launcher"))?;
+        if !output.status.success() {
+            return Err(Error::Launch(words(&output.stderr, output.status)));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|error| Error::Launch(error.to_string()))
+    }
+
+    /// What holds here, for [`Caps`](crate::Caps).
+    pub(crate) fn walled(&self) -> Option<Walled<'_>> {
+        self.walls.as_ref().map(|walls| Walled {
+            root: walls.root,
+            own_disks: walls.own_disks,
+            hierarchies: &walls.hierarchies,
+        })
+    }
+}
+
+/// What the walls of this host's sandboxes are made of.
+pub(crate) struct Walled<'a> {
+    pub(crate) root: bool,
+    pub(crate) own_disks: bool,
+    pub(crate) hierarchies: &'a Hierarchies,
+}
+
+fn words(stderr: &[u8], status: ExitStatus) -> String {
+    let text = String::from_utf8_lossy(stderr).trim().to_owned();
+    if text.is_empty() {
+        format!("the launcher ended with {status}")
+    } else {
+        text
+    }
+}
+
+impl Common {
+    fn prepare(dir: &Path, config: &HandsConfig) -> Result<Self, Error> {
+        let mounts = dir.join("mounts");
+        for name in root::MOUNT_POINTS {
+            fs::create_dir_all(mounts.join(name)).map_err(Error::io("make the mount points"))?;
+        }
+        let template = dir.join("template");
+        fs::create_dir_all(&template).map_err(Error::io("make the template"))?;
+        let template = template::make(&template).map_err(Error::io("make the template"))?;
+        let root = is_root();
+        let blank = blank_path(dir, config.limits.disk_bytes);
+        let own_disks = root
+            && match disk::blank(&blank, config.limits.disk_bytes) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, "no mkfs.ext4: the disk of sandboxes has no limit");
+                    false
+                }
+            };
+        Ok(Self {
+            root,
+            mounts,
+            template,
+            own_disks,
+            hierarchies: Hierarchies::open(),
+        })
+    }
+
+    fn walls(
+        &self,
+        dir: &Path,
+        id: &str,
+        uid: Option<u32>,
+        limits: Limits,
+    ) -> Result<Walls, Error> {
+        let blank = if self.own_disks {
+            let blank = blank_path(dir, limits.disk_bytes);
+            disk::blank(&blank, limits.disk_bytes).map_err(Error::io("make a blank disk"))?;
+            Some(blank)
+        } else {
+            None
+        };
+        Ok(Walls {
+            uid,
+            mounts: self.mounts.clone(),
+            template: self.template.clone(),
+            blank,
+            groups: self.hierarchies.groups(id),
+        })
+    }
+}
+
+fn blank_path(dir: &Path, bytes: u64) -> PathBuf {
+    dir.join(format!("blank-{bytes}.ext4"))
+}
+
+/// The guest program as a file, named by its content: a newer server does not
+/// change what older sandboxes run.
+fn guest(dir: &Path) -> io::Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(GUEST);
+    let place = dir.join(format!("guest-{:016x}", hasher.finish()));
+    if !place.exists() {
+        let beside = dir.join(format!("guest-new-{}", std::process::id()));
+        fs::write(&beside, GUEST)?;
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o555))?;
+        fs::rename(beside, &place)?;
+    }
+    Ok(place)
+}

@@ -1,0 +1,5 @@
+//! Real sandboxes, really started. On a machine that cannot isolate, these fail.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod start;
+mod support;
