@@ -1,5 +1,7 @@
 //! Real sandboxes, really started. On a machine that cannot isolate, these fail.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod network;
 mod start;
 mod support;
+mod walls;

@@ -9,9 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
-use hands::{
-    Dial, Exec, Hands, HandsConfig, Launcher, Receipt, Resolve, Sandbox, Stream, Target, To,
-};
+use hands::{Dial, Exec, Hands, Receipt, Resolve, Sandbox, Stream, Target, To};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -25,11 +23,12 @@ const LONG: usize = 200 << 20;
 
 /// Servers that stand for the world, and a sandbox that may reach them.
 struct World {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     hands: Hands,
     sandbox: Arc<dyn Sandbox>,
     dialled: Arc<Mutex<Vec<Target>>>,
-    /// What [`Kind::EndsFirst`] heard after its own end.
+    dial: Dial,
+    /// What the servers that tell something told.
     heard: mpsc::Receiver<String>,
     _servers: JoinSet<()>,
 }
@@ -45,6 +44,7 @@ impl World {
             ("192.0.2.2:80", Kind::Flood),
             ("192.0.2.3:80", Kind::Swallow),
             ("192.0.2.4:80", Kind::EndsFirst),
+            ("192.0.2.5:80", Kind::Holds),
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address: SocketAddr = address.parse().unwrap();
@@ -55,10 +55,11 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let dial = dial(map, Arc::clone(&dialled));
         let config = support::config(folder.path());
-        let hands = Hands::open(config, dial, resolve()).await.unwrap();
+        let hands = Hands::open(config, dial.clone(), resolve()).await.unwrap();
         let sandbox = hands.obtain("world", None).await.unwrap().sandbox;
         World {
-            _folder: folder,
+            folder,
+            dial,
             hands,
             sandbox,
             dialled,
@@ -122,6 +123,8 @@ enum Kind {
     Swallow,
     /// Ends its own half at once, then tells what still came, on a second look.
     EndsFirst,
+    /// Tells that it was reached, and says nothing.
+    Holds,
 }
 
 async fn serve(listener: TcpListener, kind: Kind, tell: mpsc::Sender<String>) {
@@ -166,6 +169,12 @@ async fn serve_one(
             let mut heard = String::new();
             from.read_to_string(&mut heard).await?;
             tell.send(heard).await.map_err(io::Error::other)
+        }
+        Kind::Holds => {
+            tell.send("reached".into())
+                .await
+                .map_err(io::Error::other)?;
+            from.read_u8().await.map(drop)
         }
     }
 }
@@ -358,6 +367,27 @@ async fn datagrams_fail_at_once_and_raw_sockets_are_not_to_be_had() {
         told.contains("raw: ") && told.contains("packet: "),
         "{told}"
     );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_restarts_resets_what_it_carried_and_carries_on() {
+    let mut world = World::new().await;
+    let script = r#"my $s = to("192.0.2.5", 80); print get($s), " ";
+        my $t = to("192.0.2.1", 80); put($t, "again"); print get($t, 5);"#;
+    let exec = Exec::new("held", &["perl", "-e", &format!("{PERL}{script}")]);
+    world.sandbox.start(exec.clone()).await.unwrap();
+    assert_eq!(world.heard.recv().await.unwrap(), "reached");
+
+    world.hands.close().await;
+    let config = support::config(world.folder.path());
+    world.hands = Hands::open(config, world.dial.clone(), resolve())
+        .await
+        .unwrap();
+    let found = world.hands.obtain("world", None).await.unwrap();
+    assert_eq!(found.sandbox.id(), world.sandbox.id());
+    let receipt = found.sandbox.exec(exec, None).await.unwrap();
+    assert_eq!(said(receipt), "read Connection reset by peer again");
     world.end().await;
 }
 
