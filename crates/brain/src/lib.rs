@@ -1,1 +1,29 @@
-//! brain
+//! One step of thought: a conversation and tools in, a stream of deltas and one
+//! finished [`session::Reply`] out.
+//!
+//! * [`Model`] is the interface; [`Models`] knows who implements it.
+//! * The providers: the Anthropic Messages API and the OpenAI Responses API.
+//! * [`Rehearsal`] plays a script, for free and without a key;
+//!   [`rehearse_router`] serves it over both providers' HTTP interfaces.
+//!
+//! What this crate may not know: the store, the hands, and who asked.
+
+mod error;
+mod model;
+mod models;
+mod patience;
+mod prompt;
+mod rehearsal;
+mod retry;
+mod table;
+
+pub use error::{ErrorKind, ModelError};
+pub use model::{Ask, Delta, Deltas, Model, Purpose};
+pub use models::{BrainConfig, ConfigError, Models};
+pub use patience::Patience;
+pub use prompt::{compaction_prompt, native_prompt};
+pub use rehearsal::Rehearsal;
+
+/// What a model is told of a call inside which its answer was cut.
+pub(crate) const CUT_CALL: &str = "The answer reached its output limit inside this call, so the \
+     call was not run. Make it again, in smaller parts if it is large.";

@@ -1,0 +1,88 @@
+//! The models there are: which implementation answers for a name, and what is
+//! known about it.
+
+use std::sync::Arc;
+
+use session::{ModelRef, Provider};
+
+use crate::{Model, Patience, Rehearsal, table};
+
+/// How to reach the providers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrainConfig {
+    /// Where the Anthropic Messages API is; the path `/v1/messages` is added.
+    pub anthropic_base_url: String,
+    /// Where the OpenAI API is; the path `/responses` is added.
+    pub openai_base_url: String,
+    /// Whether keys may go over plain HTTP to other hosts than this one.
+    pub allow_http: bool,
+    /// How long and how often providers are waited for.
+    pub patience: Patience,
+}
+
+impl Default for BrainConfig {
+    fn default() -> Self {
+        Self {
+            anthropic_base_url: "https://api.anthropic.com".to_owned(),
+            openai_base_url: "https://api.openai.com/v1".to_owned(),
+            allow_http: false,
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// Why the models cannot be set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A base URL is no URL.
+    #[error("`{0}` is no http or https URL")]
+    BadUrl(String),
+    /// A base URL would send keys in the clear.
+    #[error("`{0}` is not https: a model key would travel in the clear")]
+    Insecure(String),
+}
+
+/// All models of a server.
+#[derive(Debug, Clone)]
+pub struct Models {
+    anthropic: Arc<dyn Model>,
+    openai: Arc<dyn Model>,
+    test: Arc<dyn Model>,
+}
+
+impl Models {
+    /// Sets up the providers; connects to none of them.
+    ///
+    /// # Errors
+    /// A base URL that cannot be used.
+    pub fn new(config: BrainConfig) -> Result<Self, ConfigError> {
+        let test: Arc<dyn Model> = Arc::new(Rehearsal::new(config.patience));
+        Ok(Self {
+            anthropic: test.clone(),
+            openai: test.clone(),
+            test,
+        })
+    }
+
+    /// Who answers for that model.
+    #[must_use]
+    pub fn for_model(&self, model: &ModelRef) -> Arc<dyn Model> {
+        match model.provider {
+            Provider::Anthropic => self.anthropic.clone(),
+            Provider::OpenAi => self.openai.clone(),
+            Provider::Test => self.test.clone(),
+        }
+    }
+
+    /// The model's context window in tokens.
+    #[must_use]
+    pub fn window(&self, model: &ModelRef) -> u64 {
+        table::look_up(model).window
+    }
+
+    /// Most output tokens the model gives in one answer.
+    #[must_use]
+    pub fn max_output(&self, model: &ModelRef) -> u32 {
+        table::look_up(model).max_output
+    }
+}

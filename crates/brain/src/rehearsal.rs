@@ -1,0 +1,54 @@
+//! The rehearsal model: plays a script, deterministically and for free.
+//!
+//! Which line of the script is next follows from the conversation alone, so a
+//! rehearsal survives crashes, restarts and moves. The only thing kept beside
+//! it is how often a line has failed on purpose, counted per process.
+
+mod demo;
+mod fails;
+mod play;
+mod scene;
+mod script;
+mod template;
+
+pub(crate) use fails::Fails;
+pub use play::Rehearsal;
+pub(crate) use scene::{Scene, Seen};
+pub(crate) use script::{Fail, Line, Named};
+
+use crate::{ErrorKind, ModelError};
+
+/// The line to play now, and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    /// The line, its templates filled in.
+    pub line: Line,
+    /// Number of the message that began this script.
+    pub seq: u64,
+    /// Position of the line in the script.
+    pub index: u64,
+}
+
+impl Part {
+    /// The id of the line's call at that position: never the same for two calls
+    /// of a session, always the same for one.
+    pub fn call_id(&self, at: usize) -> String {
+        format!("toolu_{}_{}_{at}", self.seq, self.index)
+    }
+}
+
+/// The part the model of that name (`demo`, `script`) plays next.
+///
+/// # Errors
+/// An unknown model; a script that cannot be read.
+pub(crate) fn part(model: &str, scene: &Scene<'_>) -> Result<Part, ModelError> {
+    match model {
+        "demo" => Ok(demo::part(scene)),
+        "script" => script::part(scene),
+        other => {
+            let words =
+                format!("There is no model test/{other}; there are test/demo and test/script.");
+            Err(ModelError::new(ErrorKind::NotFound, words))
+        }
+    }
+}
