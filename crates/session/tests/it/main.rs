@@ -1,0 +1,16 @@
+//! The rules, seen from outside: tables given/when/then, random histories, and
+//! frozen forms of everything that is persisted or sent.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod commands;
+mod compaction;
+mod duties;
+mod facts;
+mod golden;
+mod histories;
+mod limits;
+mod replies;
+mod scene;
+mod steering;
+mod texts;
+mod view;
