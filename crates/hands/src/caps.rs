@@ -14,11 +14,6 @@ pub enum Isolation {
     None,
 }
 
-/// By what a limit is enforced; `None` in [`Caps`] means by nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Limited(pub String);
-
 /// The result of really starting one sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caps {
@@ -34,14 +29,14 @@ pub struct Caps {
     pub idmap: bool,
     /// `v1`, `v2`, `hybrid` or `none`.
     pub cgroup: String,
-    /// Memory limit.
-    pub memory: Option<Limited>,
-    /// Processor limit.
-    pub cpu: Option<Limited>,
-    /// Process limit.
-    pub pids: Option<Limited>,
-    /// Disk limit.
-    pub disk: Option<Limited>,
+    /// By what the memory limit is enforced; here as below, `None` means by nothing.
+    pub memory: Option<String>,
+    /// By what the processor limit is.
+    pub cpu: Option<String>,
+    /// By what the process limit is.
+    pub pids: Option<String>,
+    /// By what the disk limit is.
+    pub disk: Option<String>,
     /// Whether connections are carried to the gate without the program's help.
     pub redirect: bool,
     /// Whether the system call filter is in force.

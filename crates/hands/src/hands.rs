@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Dial, HandsConfig, Limits, Resolve};
+use crate::container::net::Network;
 use crate::container::spec::State;
 use crate::error::Error;
 use crate::outward::Outward;
@@ -167,6 +168,11 @@ impl Hands {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+
+    /// What came of the network of an owner's sandbox.
+    pub(crate) fn network(&self, owner: &str) -> Option<Network> {
+        self.inner.table().find(owner)?.state().network.clone()
     }
 
     pub(crate) fn starter(&self) -> &Starter {

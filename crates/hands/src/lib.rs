@@ -17,12 +17,13 @@ mod error;
 mod hands;
 mod link;
 mod outward;
+mod probe;
 mod remote;
 mod sandbox;
 mod starter;
 mod table;
 
-pub use caps::{Caps, Isolation, Limited};
+pub use caps::{Caps, Isolation};
 pub use config::{Dial, DriverKind, HandsConfig, Launcher, Limits, Resolve, Stream, Target, To};
 pub use container::launcher_main;
 pub use error::Error;

@@ -269,6 +269,10 @@ fn blank_path(dir: &Path, bytes: u64) -> PathBuf {
 
 /// The guest program as a file, named by its content: a newer server does not
 /// change what older sandboxes run.
+///
+/// Nobody may read it: what runs a program it cannot read belongs, for `/proc`,
+/// to the owner of the program and not to the user it runs as. Without that, the
+/// root of the sandbox would own the guest's entries there.
 fn guest(dir: &Path) -> io::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     hasher.write(GUEST);
@@ -276,7 +280,7 @@ fn guest(dir: &Path) -> io::Result<PathBuf> {
     if !place.exists() {
         let beside = dir.join(format!("guest-new-{}", std::process::id()));
         fs::write(&beside, GUEST)?;
-        fs::set_permissions(&beside, fs::Permissions::from_mode(0o555))?;
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o111))?;
         fs::rename(beside, &place)?;
     }
     Ok(place)

@@ -118,21 +118,6 @@ impl Hierarchies {
             (false, false) => "none",
         }
     }
-
-    /// Ids that have a cgroup, whether or not anything else is left of them.
-    pub(crate) fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self
-            .homes
-            .iter()
-            .filter_map(|home| fs::read_dir(&home.path).ok())
-            .flat_map(|entries| entries.flatten())
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        ids.sort();
-        ids.dedup();
-        ids
-    }
 }
 
 fn usable(home: &Path) -> bool {

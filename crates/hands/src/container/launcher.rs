@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -83,7 +84,7 @@ fn launch() -> Done<State> {
     let listener = UnixListener::bind("guest.sock").map_err(trying("guest.sock"))?;
     let mut inherited = Inherited {
         listener: listener.into(),
-        guest: open(&spec.guest)?,
+        guest: only_path(&spec.guest)?,
         log: create("guest.log")?.into(),
         nothing: open(Path::new("/dev/null"))?,
         held: Held::default(),
@@ -113,6 +114,15 @@ fn launch() -> Done<State> {
     let text = serde_json::to_vec(&state).map_err(trying("state.json"))?;
     (&record).write_all(&text).map_err(trying("state.json"))?;
     Ok(state)
+}
+
+/// A descriptor that serves to execute a file, not to read it.
+fn only_path(path: &Path) -> Done<OwnedFd> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_PATH)
+        .open(path);
+    file.map(OwnedFd::from).map_err(trying(path.display()))
 }
 
 /// A guest that is an ordinary process of this host.

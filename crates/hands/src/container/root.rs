@@ -153,7 +153,7 @@ fn folder(path: &Path) -> Done<PathBuf> {
 }
 
 fn overlay(lower: &Path, layer: &Layer, target: &Path, more: &str) -> Done {
-    let paths = [lower, &layer.upper, &layer.work].map(|path| escaped(path));
+    let paths = [&lower.to_owned(), &layer.upper, &layer.work].map(escaped);
     let [lower, upper, work] = &paths;
     let data = format!("lowerdir={lower},upperdir={upper},workdir={work}{more}");
     sys::mount(
@@ -166,8 +166,8 @@ fn overlay(lower: &Path, layer: &Layer, target: &Path, more: &str) -> Done {
 }
 
 /// Colons and commas separate in mount data.
-fn escaped(path: &Path) -> String {
-    let text = path.to_string_lossy();
+fn escaped(path: impl AsRef<Path>) -> String {
+    let text = path.as_ref().to_string_lossy();
     text.replace('\\', "\\\\")
         .replace(':', "\\:")
         .replace(',', "\\,")

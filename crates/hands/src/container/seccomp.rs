@@ -92,7 +92,7 @@ fn forbidden() -> Done<BpfProgram> {
         vec![rule(vec![argument(0, Op::Ne, 0)?])?],
     );
     // Typing into somebody's terminal.
-    let typing = [libc::TIOCSTI as u64, libc::TIOCLINUX as u64];
+    let typing = [libc::TIOCSTI, libc::TIOCLINUX];
     let typed = typing.map(|request| rule(vec![argument(1, Op::Eq, request)?]));
     rules.insert(libc::SYS_ioctl, typed.into_iter().collect::<Done<_>>()?);
     let not_permitted = SeccompAction::Errno(libc::EPERM as u32);

@@ -1,0 +1,259 @@
+//! What a hostile command cannot do.
+
+use std::sync::Arc;
+
+use hands::Sandbox;
+
+use crate::support::{Bench, fresh, run, says, text};
+
+/// Runs a line that must fail, or print what is expected of it.
+async fn denied(sandbox: &Arc<dyn Sandbox>, line: &str) {
+    let receipt = run(sandbox, line).await;
+    assert_ne!(receipt.exit_code, Some(0), "{line}: {}", text(&receipt));
+}
+
+#[tokio::test]
+async fn the_hosts_files_are_not_there() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    let secret = bench.dir.path().join("secret");
+    std::fs::write(&secret, "host secret").unwrap();
+    denied(&sandbox, &format!("cat {}", secret.display())).await;
+    for empty in [
+        "/root",
+        "/home",
+        "/srv",
+        "/opt",
+        "/mnt",
+        "/tmp",
+        "/workspace",
+        "/sys",
+    ] {
+        assert_eq!(
+            says(&sandbox, &format!("ls -A {empty}")).await,
+            "",
+            "{empty}"
+        );
+    }
+    for gone in [
+        "/work",
+        "/farm",
+        "/boot",
+        "/lost+found",
+        "/etc/ssh",
+        "/.dockerenv",
+    ] {
+        denied(&sandbox, &format!("ls -d {gone}")).await;
+    }
+    let shadow = says(&sandbox, "cat /etc/shadow").await;
+    assert!(!shadow.contains('$'), "{shadow}");
+    let mounts = says(&sandbox, "cat /proc/self/mountinfo").await;
+    let data = bench
+        .dir
+        .path()
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let visible: Vec<_> = mounts.lines().filter(|line| line.contains(&data)).collect();
+    // The options of an overlay name its layers; that is a name, not a way.
+    assert!(
+        visible.iter().all(|line| line.contains(" - overlay ")),
+        "{visible:?}"
+    );
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn the_hosts_processes_are_not_there_and_the_guest_cannot_be_touched() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    let pids = says(&sandbox, "ls /proc | grep -c '^[0-9]'").await;
+    assert!(pids.parse::<u32>().unwrap() <= 4, "{pids}");
+    for line in [
+        "cat /proc/1/environ",
+        "ls /proc/1/fd",
+        "ls /proc/1/cwd/",
+        "ls /proc/1/root/",
+        "cat /proc/1/maps",
+        "head -c1 /proc/1/mem",
+        "readlink /proc/1/exe",
+        "readlink /proc/1/ns/net",
+        "echo -1000 > /proc/1/oom_score_adj",
+    ] {
+        denied(&sandbox, line).await;
+    }
+    run(
+        &sandbox,
+        "kill -9 1; kill -STOP 1; kill -TERM 1; kill -SEGV 1",
+    )
+    .await;
+    assert_eq!(says(&sandbox, "echo still there").await, "still there");
+    run(&sandbox, "kill -9 -1").await;
+    assert_eq!(says(&sandbox, "echo still there").await, "still there");
+    bench.end().await;
+}
+
+const ATTACH: &str = "python3 -c 'import ctypes,sys; l=ctypes.CDLL(None,use_errno=True); \
+    sys.exit(0 if l.ptrace(16,1,0,0)==0 else 1)'";
+const UNSHARE: &str = "python3 -c 'import ctypes,sys; l=ctypes.CDLL(None,use_errno=True); \
+    sys.exit(0 if l.unshare(0x10000000)==0 else 1)'";
+const CLONE: &str = "python3 -c 'import ctypes,sys; l=ctypes.CDLL(None,use_errno=True); \
+    sys.exit(0 if l.syscall(56,0x10000000|17,0,0,0,0)>=0 else 1)'";
+const LIMIT_GUEST: &str =
+    "python3 -c 'import resource; resource.prlimit(1,resource.RLIMIT_NOFILE,(0,0))'";
+
+#[tokio::test]
+async fn nothing_that_needs_privilege_is_permitted() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    let status = says(&sandbox, "cat /proc/self/status").await;
+    for line in [
+        "CapInh:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "CapAmb:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ] {
+        assert!(status.contains(line), "{line} in {status}");
+    }
+    for line in [
+        "mount -t tmpfs none /mnt",
+        "mount --bind /etc /mnt",
+        "umount /proc/kcore",
+        "unshare -U true",
+        "unshare -r true",
+        "unshare -n true",
+        "unshare -m true",
+        "nsenter -t 1 -m true",
+        "chroot / true",
+        "mknod /tmp/sda b 8 0",
+        "mknod /tmp/mem c 1 1",
+        "hostname other",
+        "date -s 2001-01-01",
+        "dmesg",
+        "swapon /workspace",
+        "losetup -f",
+        "chown nobody /tmp",
+        "echo 1 > /proc/sys/kernel/panic",
+        "echo b > /proc/sysrq-trigger",
+        "echo 0 > /proc/sys/net/ipv4/ip_forward",
+        "head -c1 /proc/kcore | grep -q .",
+        "cat /proc/timer_list | grep -q .",
+        ATTACH,
+        UNSHARE,
+        CLONE,
+        LIMIT_GUEST,
+    ] {
+        denied(&sandbox, line).await;
+    }
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_setuid_program_gains_nothing() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    let line = "cp /usr/bin/id /tmp/id && chmod 4755 /tmp/id && setpriv --reuid=1000 /tmp/id -u; \
+        cp /usr/bin/cat /usr/local/bin/c && chmod 6755 /usr/local/bin/c && \
+        c /proc/self/status | grep CapEff";
+    let said = text(&run(&sandbox, line).await);
+    assert!(said.contains("CapEff:\t0000000000000000"), "{said}");
+    let mounts = says(
+        &sandbox,
+        "grep -v nosuid /proc/self/mounts | grep -v ' /dev/\\| /proc/' || true",
+    )
+    .await;
+    assert_eq!(mounts, "", "every mount refuses setuid");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn the_hosts_usr_stays_as_it_is_whatever_is_written() {
+    let bench = Bench::new().await;
+    let (one, other) = (bench.sandbox("a").await, bench.sandbox("b").await);
+    let before = std::fs::read("/usr/bin/env").unwrap();
+    says(
+        &one,
+        "echo evil > /usr/bin/env && echo x > /usr/lib/new && rm -rf /usr/share/doc",
+    )
+    .await;
+    assert_eq!(says(&one, "cat /usr/bin/env").await, "evil");
+    assert_eq!(std::fs::read("/usr/bin/env").unwrap(), before);
+    assert!(!std::path::Path::new("/usr/lib/new").exists());
+    assert!(std::path::Path::new("/usr/share").exists());
+    denied(&other, "ls /usr/lib/new").await;
+    assert_ne!(says(&other, "head -c4 /usr/bin/env").await, "evil");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn two_sandboxes_share_nothing() {
+    let bench = Bench::new().await;
+    let (one, other) = (bench.sandbox("a").await, bench.sandbox("b").await);
+    let start = hands::Exec::shell(fresh(), "echo $$ > /tmp/pid; exec -a findme sleep 600");
+    one.start(start).await.unwrap();
+    says(
+        &one,
+        "echo mine > /workspace/f; echo mine > /dev/shm/f; echo x > /etc/f",
+    )
+    .await;
+    for path in ["/workspace/f", "/dev/shm/f", "/tmp/pid", "/etc/f"] {
+        denied(&other, &format!("ls {path}")).await;
+    }
+    denied(&other, "grep -l '[f]indme' /proc/[0-9]*/cmdline").await;
+    let ids = says(&one, "cat /proc/self/uid_map").await;
+    assert_ne!(
+        ids,
+        says(&other, "cat /proc/self/uid_map").await,
+        "not the same host uids"
+    );
+    assert_eq!(says(&one, "hostname").await, "sandbox");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn there_is_no_interface_but_lo_and_no_raw_socket() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    assert_eq!(
+        says(
+            &sandbox,
+            "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '"
+        )
+        .await,
+        "lo"
+    );
+    for (family, kind, name) in [
+        ("AF_INET", "SOCK_RAW", "raw"),
+        ("AF_PACKET", "SOCK_RAW", "packet"),
+        ("AF_VSOCK", "SOCK_STREAM", "vsock"),
+    ] {
+        let make =
+            format!("python3 -c 'import socket; socket.socket(socket.{family},socket.{kind},1)'");
+        let said = run(&sandbox, &make).await;
+        assert!(
+            text(&said).contains("not permitted"),
+            "{name}: {}",
+            text(&said)
+        );
+    }
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_a_machine_can_isolate_is_found_by_doing_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let caps = hands::Hands::probe(&crate::support::config(dir.path())).await;
+    assert_eq!(caps.works, Ok(()), "{caps:?}");
+    assert!(caps.seccomp && caps.redirect && caps.idmap, "{caps:?}");
+    assert!(caps.weaker.is_empty(), "{caps:?}");
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "nothing is left"
+    );
+}
