@@ -1,6 +1,8 @@
 //! Real sandboxes, really started. On a machine that cannot isolate, these fail.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod execs;
+mod limits;
 mod network;
 mod start;
 mod support;
