@@ -1,0 +1,4 @@
+/** Removes dist/, so that nothing stale is published or tested. */
+import { rmSync } from 'node:fs'
+
+rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true })

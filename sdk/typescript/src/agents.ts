@@ -1,0 +1,107 @@
+/** Agents: what a session runs. */
+import type { CredentialRef } from './credentials.js'
+import { type Http, segment } from './http.js'
+import type { Limits } from './limits.js'
+import type { Page, PageQuery } from './page.js'
+
+/** Which engine runs the agent. */
+export type Runtime = 'native' | 'claude' | 'codex' | 'claude-agent-sdk' | 'pi' | (string & {})
+
+/** An agent. */
+export interface Agent {
+  /** Its id. */
+  id: string
+  /** Its name, one of a kind. */
+  name: string
+  /** Its instructions. */
+  prompt?: string | null
+  /** A hash of them. */
+  promptHash?: string | null
+  /** Its model. */
+  model: string
+  /** Its engine. */
+  runtime: Runtime
+  /** The number of its active revision. */
+  revision?: number
+  /** The revision new sessions run. */
+  activeRevision?: { id: string; number: number; digest: string } | null
+  /** The id of that revision. */
+  activeRevisionId?: string | null
+  /** Where its model's key comes from; null: the org's default. */
+  credentialId?: CredentialRef | null
+  /** What its sessions may use at most. */
+  limits?: Limits | null
+  /** The address it can be called at. */
+  invokeUrl?: string
+  /** When it was made, RFC 3339. */
+  createdAt?: string
+  /** When it was changed, RFC 3339. */
+  updatedAt?: string
+}
+
+/** What a new agent needs. */
+export interface CreateAgentParams {
+  /** One of a kind: the same again with the same fields gives the same agent. */
+  name: string
+  /** Its instructions. */
+  prompt: string
+  /** `provider/model`; a bare model belongs to the runtime's provider. */
+  model: string
+  /** Its engine; cannot be changed later. */
+  runtime?: Runtime
+  /** The model provider's key; it is kept as a credential. Not together with `credential`. */
+  key?: string
+  /** `managed` or a credential's id; default: the org's default. */
+  credential?: CredentialRef
+  /** What its sessions may use at most. */
+  limits?: Limits
+}
+
+/** What to change about an agent. Running sessions keep what they began with. */
+export interface UpdateAgentParams {
+  /** New instructions. */
+  prompt?: string
+  /** Another model of the same runtime. */
+  model?: string
+  /** A new value for the key it was made with. */
+  key?: string
+  /** Another source for the key; null: the org's default. */
+  credential?: CredentialRef | null
+  /** New limits. */
+  limits?: Limits
+}
+
+/** All agents of the key's org. */
+export class Agents {
+  readonly #http: Http
+
+  /** @internal */
+  constructor(http: Http) {
+    this.#http = http
+  }
+
+  /** Makes an agent, or gives the one of that name if it is the same. */
+  create(params: CreateAgentParams): Promise<Agent> {
+    return this.#http.json('POST', '/agents', { body: params, repeatable: true })
+  }
+
+  /** One agent. */
+  get(id: string): Promise<Agent> {
+    return this.#http.json('GET', `/agents/${segment(id)}`)
+  }
+
+  /** One page of agents, newest first. */
+  list(query: PageQuery = {}): Promise<Page<Agent>> {
+    return this.#http.json('GET', '/agents', { query })
+  }
+
+  /** Changes an agent. */
+  update(id: string, params: UpdateAgentParams): Promise<Agent> {
+    return this.#http.json('PATCH', `/agents/${segment(id)}`, { body: params })
+  }
+
+  /** Removes an agent. Its sessions stay readable. */
+  delete(id: string): Promise<void> {
+    return this.#http.json('DELETE', `/agents/${segment(id)}`)
+  }
+}

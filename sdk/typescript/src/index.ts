@@ -1,0 +1,44 @@
+/** The whole of `@opencomputer/sdk`. */
+export { OpenComputer, type OpenComputerOptions } from './client.js'
+export { connectSession, type ConnectSessionOptions } from './connect.js'
+export type { ConnectionOptions } from './http.js'
+
+export { Agents } from './agents.js'
+export type { Agent, CreateAgentParams, Runtime, UpdateAgentParams } from './agents.js'
+export { Credentials } from './credentials.js'
+export type { CreateCredentialParams, Credential, CredentialId, CredentialRef } from './credentials.js'
+export { Sessions } from './sessions.js'
+export type { CreateSessionParams, SessionQuery } from './sessions.js'
+export { Session } from './session.js'
+export type { ClientTokenOptions, SessionData, SessionStatus } from './session.js'
+export { ClientSession } from './client-session.js'
+export type {
+  Envelope,
+  EventQuery,
+  FollowUntilRest,
+  Sent,
+  SteerOptions,
+  StreamOptions
+} from './client-session.js'
+export type { FollowOptions } from './follow.js'
+
+export type { Actor, Bodies, Event, EventBase, Level } from './event.js'
+export type { Delta } from './delta.js'
+export type { LastTurn, Result, Turn, TurnState, YieldReason } from './turn.js'
+export type { SessionUsage, TurnUsage } from './usage.js'
+export type { Limits } from './limits.js'
+export type { ListPage, Page, PageQuery } from './page.js'
+
+export { verifyWebhook, WebhookVerificationError } from './webhook.js'
+export type { VerifyWebhookOptions, WebhookDelivery, WebhookHeaders } from './webhook.js'
+
+export {
+  AuthError,
+  ConflictError,
+  ConnectionError,
+  NotFoundError,
+  OpenComputerError,
+  RateLimitError,
+  ValidationError
+} from './errors.js'
+export type { Problem } from './errors.js'

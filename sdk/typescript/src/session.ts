@@ -1,0 +1,136 @@
+/** One session with all one may do to it. It needs an API key. */
+import { ClientSession, type FollowUntilRest } from './client-session.js'
+import type { Delta } from './delta.js'
+import type { Event } from './event.js'
+import type { Http } from './http.js'
+import type { Limits } from './limits.js'
+import type { ListPage, PageQuery } from './page.js'
+import type { LastTurn, Result, Turn } from './turn.js'
+import { untilRest } from './until-rest.js'
+import type { SessionUsage } from './usage.js'
+
+/** What a session is doing. */
+export type SessionStatus = 'queued' | 'running' | 'awaiting_input' | 'idle' | 'failed' | 'archived'
+
+/** A session as the server last showed it. */
+export interface SessionData {
+  /** Its id. */
+  id: string
+  /** What it is doing. */
+  status: SessionStatus
+  /** The highest `seq` of its log. */
+  head?: number
+  /** The `seq` up to which the agent has read. */
+  inputCursor?: number
+  /** The agent it runs. */
+  agentId?: string
+  /** The agent as it was when the session began; the session keeps to it. */
+  agentSnapshot?: { promptHash?: string; model?: string; runtime?: string; revision?: number }
+  /** Where its model's key comes from: `managed` or a credential's id. */
+  credentialId?: string
+  /** Its newest turn. */
+  lastTurn?: LastTurn | null
+  /** What its finished turns used. */
+  usage?: SessionUsage
+  /** What it may use at most. */
+  limits?: Limits | null
+  /** What the caller attached when it was made. */
+  metadata?: Record<string, unknown> | null
+  /** The key it was made with. */
+  key?: string | null
+  /** When it was made, RFC 3339. */
+  createdAt?: string
+}
+
+/** How to make a token for a browser. */
+export interface ClientTokenOptions {
+  /** What it allows; default both. */
+  scopes?: Array<'read' | 'steer'>
+  /** How long it holds, 60 to 86400 seconds; default 3600. */
+  ttlSeconds?: number
+}
+
+/** One session: its log, its turns, its end. */
+export class Session extends ClientSession {
+  #data: SessionData
+
+  /** @internal Use `oc.sessions.create` or `oc.sessions.get`. */
+  constructor(http: Http, data: SessionData, clientToken?: string) {
+    super(http, data.id, clientToken)
+    this.#data = data
+  }
+
+  /** What it was doing when last looked at; see `refresh`. */
+  get status(): SessionStatus {
+    return this.#data.status
+  }
+
+  /** Its newest turn when last looked at. */
+  get lastTurn(): LastTurn | undefined {
+    return this.#data.lastTurn ?? undefined
+  }
+
+  /** What the caller attached when it was made. */
+  get metadata(): Record<string, unknown> | null {
+    return this.#data.metadata ?? null
+  }
+
+  /** The whole record when last looked at. */
+  get snapshot(): SessionData {
+    return this.#data
+  }
+
+  /** Looks again. */
+  async refresh(): Promise<this> {
+    this.#data = await this.http.json('GET', this.path())
+    return this
+  }
+
+  /** The log from `after` on, until the session rests: see `oc.sessions.stream`. */
+  stream(options?: FollowUntilRest & { deltas?: false | undefined }): AsyncGenerator<Event, void, void>
+  /** The same, with what the model is saying right now in between. */
+  stream(options: FollowUntilRest): AsyncGenerator<Event | Delta, void, void>
+  stream({ follow, ...options }: FollowUntilRest = {}): AsyncGenerator<Event | Delta, void, void> {
+    return follow ? this.events(options) : untilRest(this.http, this.id, options)
+  }
+
+  /** One page of its turns, newest first. */
+  turns(query: PageQuery = {}): Promise<ListPage<Turn>> {
+    return this.http.json('GET', this.path('/turns'), { query })
+  }
+
+  /** One turn. */
+  turn(turnId: string): Promise<Turn> {
+    return this.http.json('GET', this.path(`/turns/${encodeURIComponent(turnId)}`))
+  }
+
+  /** What the newest turn came to. */
+  result(): Promise<Result> {
+    return this.http.json('GET', this.path('/result'))
+  }
+
+  /** Asks the running turn to stop; nothing happens if none runs. */
+  cancel(): Promise<void> {
+    return this.#end('/cancel')
+  }
+
+  /** Ends the session for good. Its log stays readable. */
+  archive(): Promise<void> {
+    return this.#end('/archive')
+  }
+
+  /** A token for this session alone, fit for a browser. */
+  async mintClientToken(options: ClientTokenOptions = {}): Promise<string> {
+    const body = { scopes: options.scopes, ttl: options.ttlSeconds }
+    const answer = await this.http.json<{ clientToken?: string; token: string }>(
+      'POST', this.path('/client-tokens'), { body }
+    )
+    return answer.clientToken ?? answer.token
+  }
+
+  /** Cancelling and archiving come to the same when they are done twice. */
+  async #end(verb: string): Promise<void> {
+    const answer = await this.http.json<SessionData | undefined>('POST', this.path(verb), { repeatable: true })
+    if (answer?.id === this.id) this.#data = answer
+  }
+}
