@@ -1,8 +1,15 @@
 //! Agents and their revisions.
 
+mod change;
+mod create;
+
+use futures::FutureExt;
 use session::{Limits, Millis};
 
-use crate::{Error, Listed, NewCredential, Page, Store};
+use crate::db::{Row, Tx, Value, values};
+use crate::{Cursor, Error, Listed, NewCredential, Page, Store};
+use change::{apply, attach, one};
+use create::create;
 
 /// An agent to be made, with its first revision.
 #[derive(Debug)]
@@ -104,14 +111,77 @@ pub struct AgentChange {
     pub at: Millis,
 }
 
+const NUMBERED: &str = "INSERT INTO revisions (agent, number, id, prompt, prompt_hash, model, created) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const INSERT: &str = "INSERT INTO agents (id, org, name, runtime, credential, limits, revision, created, updated) \
+    VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7) ON CONFLICT (org, name) WHERE deleted IS NULL DO NOTHING";
+const CHANGE: &str = "UPDATE agents SET credential = $1, limits = $2, revision = $3, updated = $4 \
+    WHERE org = $5 AND id = $6 AND deleted IS NULL";
+const DELETE: &str =
+    "UPDATE agents SET deleted = $1 WHERE org = $2 AND id = $3 AND deleted IS NULL";
+const LOCK: &str = "UPDATE agents SET updated = $1 WHERE org = $2 AND id = $3 AND deleted IS NULL";
+
+macro_rules! columns {
+    ($where:literal) => {
+        concat!(
+            "SELECT a.id, a.org, a.name, a.runtime, a.credential, a.limits, a.created, a.updated, ",
+            "r.id, r.number, r.prompt, r.prompt_hash, r.model, r.created FROM agents a ",
+            "JOIN revisions r ON r.agent = a.id AND r.number = a.revision WHERE a.org = $1 AND a.deleted IS NULL",
+            $where
+        )
+    };
+}
+
+const ONE: &str = columns!(" AND a.id = $2");
+const NAMED: &str = columns!(" AND a.name = $2");
+const LISTED: &str = columns!("");
+
+fn read(mut row: Row) -> Result<AgentRow, Error> {
+    Ok(AgentRow {
+        id: row.text()?,
+        org: row.text()?,
+        name: row.text()?,
+        runtime: row.text()?,
+        credential: row.opt_text()?,
+        limits: limits(&row.text()?)?,
+        created: row.millis()?,
+        updated: row.millis()?,
+        active: RevisionRow {
+            id: row.text()?,
+            number: u32::try_from(row.count()?).map_err(|_| corrupt("its number"))?,
+            prompt: String::from_utf8(row.bytes()?).map_err(|_| corrupt("its prompt"))?,
+            prompt_hash: row.text()?,
+            model: row.text()?,
+            created: row.millis()?,
+        },
+    })
+}
+
+fn limits(text: &str) -> Result<Limits, Error> {
+    serde_json::from_str(text).map_err(|_| corrupt("its limits"))
+}
+
+fn corrupt(why: &str) -> Error {
+    Error::Corrupt {
+        what: "agent",
+        why: why.to_owned(),
+    }
+}
+
 impl Store {
-    /// Makes an agent, or finds the one of that name.
+    /// Makes an agent, or finds the one of that name. A key brought along is
+    /// kept only if the agent is made.
     ///
     /// # Errors
     /// As every write.
-    pub async fn create_agent(&self, new: NewAgent) -> Result<AgentCreated, Error> {
-        drop(new);
-        crate::store::unbuilt()
+    pub async fn create_agent(&self, mut new: NewAgent) -> Result<AgentCreated, Error> {
+        let key = match new.key.take() {
+            Some(key) => Some(self.prepare(&new.org, key).await?),
+            None => None,
+        };
+        self.db()
+            .write(|tx: &mut Tx<'_>| create(tx, new, key).boxed(), |_| ())
+            .await
     }
 
     /// One agent.
@@ -119,8 +189,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such agent.
     pub async fn agent(&self, org: &str, id: &str) -> Result<AgentRow, Error> {
-        let _ = (org, id);
-        crate::store::unbuilt()
+        let row = self.db().row(ONE, values![org, id]).await?;
+        read(row.ok_or(Error::NotFound)?)
     }
 
     /// One agent by its name.
@@ -128,8 +198,8 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such agent.
     pub async fn agent_by_name(&self, org: &str, name: &str) -> Result<AgentRow, Error> {
-        let _ = (org, name);
-        crate::store::unbuilt()
+        let row = self.db().row(NAMED, values![org, name]).await?;
+        read(row.ok_or(Error::NotFound)?)
     }
 
     /// Agents of an org, newest first.
@@ -137,8 +207,14 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn agents(&self, org: &str, page: Page) -> Result<Listed<AgentRow>, Error> {
-        let _ = (org, page);
-        crate::store::unbuilt()
+        let (mut sql, mut values) = (LISTED.to_owned(), vec![Value::from(org)]);
+        page.select("a.", &mut sql, &mut values);
+        let rows = self.db().rows(sql, values).await?;
+        let rows = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(page.cut(rows, |row: &AgentRow| Cursor {
+            created: row.created,
+            id: row.id.clone(),
+        }))
     }
 
     /// Changes an agent; a new prompt or model makes a revision and activates it.
@@ -149,10 +225,31 @@ impl Store {
         &self,
         org: &str,
         id: &str,
-        change: AgentChange,
+        mut change: AgentChange,
     ) -> Result<AgentRow, Error> {
-        let _ = (org, id, change);
-        crate::store::unbuilt()
+        let key = match change.key.take() {
+            Some(key) => Some(self.prepare_for(org, id, key).await?),
+            None => None,
+        };
+        let (org, id) = (org.to_owned(), id.to_owned());
+        self.db()
+            .write(
+                move |tx: &mut Tx<'_>| {
+                    async move {
+                        // The row is taken first, so that two changes follow each other.
+                        if tx.exec(LOCK, &values![change.at, &org, &id]).await? == 0 {
+                            return Err(Error::NotFound);
+                        }
+                        let before = one(tx, &org, &id).await?;
+                        let change = attach(tx, change, &before, key).await?;
+                        apply(tx, before, change).await?;
+                        one(tx, &org, &id).await
+                    }
+                    .boxed()
+                },
+                |_| (),
+            )
+            .await
     }
 
     /// Deletes an agent: its sessions stay, its name is free.
@@ -160,7 +257,29 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such agent.
     pub async fn delete_agent(&self, org: &str, id: &str, at: Millis) -> Result<(), Error> {
-        let _ = (org, id, at);
-        crate::store::unbuilt()
+        let values = values![at, org, id];
+        match self.db().exec(DELETE, values).await? {
+            0 => Err(Error::NotFound),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    let listed = [
+        None,
+        Some(Cursor {
+            created: Millis(5),
+            id: "x".to_owned(),
+        }),
+    ]
+    .map(|after| {
+        let (mut sql, mut values) = (LISTED.to_owned(), vec![Value::from("org")]);
+        Page { after, limit: 1 }.select("a.", &mut sql, &mut values);
+        sql
+    });
+    let texts = [ONE, NAMED, CHANGE, DELETE, LOCK].map(str::to_owned);
+    listed.into_iter().chain(texts).collect()
 }

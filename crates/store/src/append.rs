@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use session::{Draft, Millis};
 
-use crate::{Error, Logged, Projection, Store};
+use crate::db::{Tx, Value, values};
+use crate::facts::Facts;
+use crate::{Error, Logged, Projection, Store, Wake, hearing};
 
 /// Facts to append, and what follows from them.
 #[derive(Debug)]
@@ -43,6 +46,26 @@ pub struct Dedupe {
     pub key: String,
 }
 
+/// What is decided about the row beside the facts.
+struct Change {
+    session: String,
+    head: u64,
+    epoch: Option<u64>,
+    project: Projection,
+    release: bool,
+    dedupe: Option<String>,
+    mark: u64,
+}
+
+const GROW: &str = "UPDATE sessions SET head = $1, input_cursor = $2, status = $3, due = $4, state = $5, \
+    node = CASE WHEN $6 = 1 THEN NULL ELSE node END \
+    WHERE id = $7 AND head = $8 AND (CAST($9 AS BIGINT) IS NULL OR epoch = $9) RETURNING node";
+const WHERE_IS_IT: &str = "SELECT head, epoch FROM sessions WHERE id = $1";
+const SAID_BEFORE: &str = "SELECT seq FROM message_keys WHERE session = $1 AND key = $2";
+const SAID_NOW: &str = "INSERT INTO message_keys (session, key, seq) VALUES ($1, $2, $3)";
+const SAID: &str = "SELECT m.seq FROM message_keys m JOIN sessions s ON s.id = m.session \
+    WHERE s.org = $1 AND m.session = $2 AND m.key = $3";
+
 impl Store {
     /// Appends facts in one durable transaction. Large bodies go to the blob
     /// store first; the returned events are as stored.
@@ -53,8 +76,39 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::Full`], [`Error::Unavailable`] and
     /// [`Error::Fatal`] as every write.
     pub async fn append(&self, append: Append<'_>) -> Result<Vec<Arc<Logged>>, Error> {
-        drop(append);
-        crate::store::unbuilt()
+        let session = append.session.to_owned();
+        let facts = Facts {
+            session: session.clone(),
+            at: append.at,
+            placed: self.place(append.session, append.drafts).await?,
+        };
+        let change = Change {
+            session: session.clone(),
+            head: append.head,
+            epoch: append.epoch,
+            project: append.project,
+            release: append.lease == LeaseChange::Release,
+            dedupe: append.dedupe.map(|dedupe| dedupe.key),
+            mark: self.mark(),
+        };
+        let told = self.clone();
+        let done = move |(events, wake): &(Vec<Arc<Logged>>, Wake)| told.tell(events, wake);
+        let appended = self
+            .db()
+            .write(|tx| change.append(tx, facts).boxed(), done)
+            .await;
+        if matches!(appended, Err(Error::Unavailable(_))) {
+            // It may be there all the same.
+            self.hub().look(&session);
+        }
+        appended.map(|(events, _)| events)
+    }
+
+    /// Tells everyone here of facts that just became durable.
+    pub(crate) fn tell(&self, events: &[Arc<Logged>], wake: &Wake) {
+        self.count_events(events.len());
+        self.hub().tell(&wake.session, events);
+        self.wake(wake.clone());
     }
 
     /// The number of the fact that a message of that key became.
@@ -67,7 +121,72 @@ impl Store {
         session: &str,
         key: &str,
     ) -> Result<Option<u64>, Error> {
-        let _ = (org, session, key);
-        crate::store::unbuilt()
+        let found = self.db().row(SAID, values![org, session, key]).await?;
+        found.map(|mut row| row.count()).transpose()
+    }
+}
+
+impl Change {
+    async fn append(
+        self,
+        tx: &mut Tx<'_>,
+        facts: Facts,
+    ) -> Result<(Vec<Arc<Logged>>, Wake), Error> {
+        if let Some(key) = &self.dedupe
+            && let Some(mut row) = tx.row(SAID_BEFORE, &values![&self.session, key]).await?
+        {
+            return Err(Error::Replayed { seq: row.count()? });
+        }
+        let head = self.head + facts.placed.len() as u64;
+        let Some(mut grown) = tx.row(GROW, &self.grow(head)).await? else {
+            return Err(self.refused(tx).await?);
+        };
+        let leased = grown.opt_text()?.is_some();
+        let events = facts.write(tx, self.head).await?;
+        if let Some(key) = &self.dedupe {
+            tx.exec(SAID_NOW, &values![&self.session, key, self.head + 1])
+                .await?;
+        }
+        let due = self.project.due.is_some() && !leased;
+        let wake = Wake {
+            session: self.session,
+            head,
+            due,
+        };
+        hearing::say(tx, self.mark, &wake).await?;
+        Ok((events, wake))
+    }
+
+    fn grow(&self, head: u64) -> [Value; 9] {
+        let Projection {
+            status,
+            input_cursor,
+            due,
+            state,
+        } = &self.project;
+        values![
+            head,
+            *input_cursor,
+            status,
+            *due,
+            state,
+            self.release,
+            &self.session,
+            self.head,
+            self.epoch
+        ]
+    }
+
+    /// Why the row did not take the change.
+    async fn refused(&self, tx: &mut Tx<'_>) -> Result<Error, Error> {
+        let Some(mut row) = tx.row(WHERE_IS_IT, &values![&self.session]).await? else {
+            return Ok(Error::NotFound);
+        };
+        let (head, epoch) = (row.count()?, row.count()?);
+        Ok(if self.epoch.is_some_and(|mine| mine != epoch) {
+            Error::Fenced
+        } else {
+            Error::Stale { head }
+        })
     }
 }

@@ -25,6 +25,9 @@ pub enum Error {
     /// There is no such row, or it belongs to another org.
     #[error("not found")]
     NotFound,
+    /// What must be unique is there already.
+    #[error("there is one like it already")]
+    Taken,
     /// The disk is full. Nothing was written; trying later may help.
     #[error("the disk is full")]
     Full,
@@ -56,7 +59,10 @@ pub enum Error {
     },
     /// The database refused a statement: a defect, or a foreign schema.
     #[error("the database refused: {0}")]
-    Database(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    Database(String),
+    /// A text holds a NUL character, which no database of ours can keep.
+    #[error("a text holds a NUL character")]
+    Nul,
 }
 
 /// Why the store takes no writes now; for people.

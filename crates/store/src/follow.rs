@@ -1,13 +1,29 @@
 //! Following a session: catch up from the store, then live, and back to the
 //! store when too slow. No gap, no repeat.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::hub::Told;
 use crate::{Error, Logged, Store};
+
+/// Events read at a time while catching up: what a slow reader may hold.
+const PAGE: usize = 16;
 
 /// One reader of one session's log, at its own place.
 pub struct Follow {
-    _at: u64,
+    store: Store,
+    session: String,
+    /// Number of the newest event given out.
+    at: u64,
+    /// Read from the store and not given out yet.
+    read: VecDeque<Arc<Logged>>,
+    /// Whether the store may hold more than the ring will tell.
+    behind: bool,
+    ring: Option<broadcast::Receiver<Told>>,
 }
 
 impl Follow {
@@ -17,7 +33,48 @@ impl Follow {
     /// # Errors
     /// If the log cannot be read; asking again goes on at the same place.
     pub async fn next(&mut self) -> Result<Arc<Logged>, Error> {
-        crate::store::unbuilt()
+        loop {
+            if let Some(event) = self.read.pop_front() {
+                self.at = event.event.seq;
+                return Ok(event);
+            }
+            if self.behind {
+                self.catch_up().await?;
+                continue;
+            }
+            let Some(ring) = &mut self.ring else {
+                return Err(Error::Unavailable("the store is closed".to_owned()));
+            };
+            match ring.recv().await {
+                Ok(Told::Event(event)) if event.event.seq == self.at + 1 => {
+                    self.at += 1;
+                    return Ok(event);
+                }
+                Ok(Told::Event(event)) => self.behind = event.event.seq > self.at,
+                Ok(Told::Look) | Err(RecvError::Lagged(_)) => self.behind = true,
+                Err(RecvError::Closed) => self.ring = None,
+            }
+        }
+    }
+
+    /// Number of the newest event given out; where another follower would go on.
+    #[must_use]
+    pub fn at(&self) -> u64 {
+        self.at
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let page = self.store.page(&self.session, self.at, PAGE).await?;
+        self.behind = page.len() == PAGE;
+        self.read.extend(page);
+        Ok(())
+    }
+}
+
+impl Drop for Follow {
+    fn drop(&mut self) {
+        self.ring = None;
+        self.store.hub().leave(&self.session);
     }
 }
 
@@ -27,7 +84,16 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such session.
     pub async fn follow(&self, org: &str, session: &str, after: u64) -> Result<Follow, Error> {
-        let _ = (org, session, after);
-        crate::store::unbuilt()
+        self.owned(org, session).await?;
+        Ok(Follow {
+            // In this order: what is appended from here on is told, what was
+            // appended before is read.
+            ring: Some(self.hub().join(session)),
+            store: self.clone(),
+            session: session.to_owned(),
+            at: after,
+            read: VecDeque::new(),
+            behind: true,
+        })
     }
 }

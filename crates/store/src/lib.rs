@@ -13,6 +13,7 @@
 //! | `agents` | an agent; a deleted one keeps its row and loses its name | id; (org, name) while it lives |
 //! | `revisions` | a frozen prompt and model of an agent | (agent, number) |
 //! | `credentials` | a sealed model key | id; one default per (org, provider) |
+//! | `nodes` | a node, and until when its leases last | id |
 //! | `sessions` | what follows from a session's facts, and its lease; small, rewritten by every append | id |
 //! | `pinned` | what a session was born with, never changed | session |
 //! | `prompts` | the text of a pinned prompt, once for all sessions that share it | its SHA-256 |
@@ -24,19 +25,30 @@
 
 mod agents;
 mod append;
+mod birth;
+mod blobs;
+mod content;
 mod credentials;
+mod db;
+mod digest;
 mod error;
 mod events;
+mod facts;
 mod follow;
+mod hearing;
+mod hub;
 mod keys;
 mod leases;
 mod logged;
 mod options;
+mod orgs;
 mod page;
 mod projection;
 mod sessions;
 mod stats;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tokens;
 mod turns;
 mod vault;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use session::Millis;
 
+use crate::db::Value;
+
 /// Where a list goes on: behind the row of that moment and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
@@ -51,11 +53,21 @@ impl Cursor {
 }
 
 impl Page {
-    /// How many rows to ask for, so that one too many tells of a next page.
-    pub(crate) fn ask(&self) -> i64 {
-        i64::try_from(self.limit)
-            .unwrap_or(i64::MAX)
-            .saturating_add(1)
+    /// Ends a list query, newest first. It asks for one row too many, which
+    /// tells of a next page. `of` names the table, with its dot.
+    pub(crate) fn select(&self, of: &str, sql: &mut String, values: &mut Vec<Value>) {
+        let mut place = |value: Value| {
+            values.push(value);
+            values.len()
+        };
+        if let Some(Cursor { created, id }) = &self.after {
+            let (created, id) = (place((*created).into()), place(id.into()));
+            sql.push_str(&format!(" AND ({of}created, {of}id) < (${created}, ${id})"));
+        }
+        let most = place((self.limit as u64).saturating_add(1).into());
+        sql.push_str(&format!(
+            " ORDER BY {of}created DESC, {of}id DESC LIMIT ${most}"
+        ));
     }
 
     /// The page of these rows, of which there may be one too many.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use session::{Draft, Frozen, Millis, State};
 
-use crate::{Error, Listed, Logged, NewToken, Page, Projection, Store};
+use crate::db::{Row, Value, values};
+use crate::{Cursor, Error, Listed, Logged, NewToken, Page, Projection, Store, projection};
 
 /// A session to be made, with its first facts.
 #[derive(Debug)]
@@ -111,23 +112,90 @@ pub struct SessionFilter {
     pub before: Option<Millis>,
 }
 
-impl Store {
-    /// Makes a session with its first facts, in one durable transaction.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn create_session(&self, new: NewSession) -> Result<Created, Error> {
-        drop(new);
-        crate::store::unbuilt()
-    }
+macro_rules! columns {
+    ($prompt:literal) => {
+        concat!(
+            "SELECT s.id, s.org, s.key, s.created, s.status, s.head, s.input_cursor, s.epoch, s.state, ",
+            "p.frozen, p.metadata, ", $prompt, " FROM sessions s JOIN pinned p ON p.session = s.id "
+        )
+    };
+}
 
+pub(crate) const ONE: &str = concat!(
+    columns!("r.text"),
+    "JOIN prompts r ON r.hash = p.prompt WHERE s.org = $1 AND s.id = $2"
+);
+/// For the driver, which holds the lease and so needs no owner.
+pub(crate) const DRIVEN: &str = concat!(
+    columns!("r.text"),
+    "JOIN prompts r ON r.hash = p.prompt WHERE s.id = $1"
+);
+const LISTED: &str = concat!(columns!("CAST(NULL AS BYTEA)"), "WHERE s.org = $1");
+
+/// A session from its columns.
+pub(crate) fn read(mut row: Row) -> Result<SessionRow, Error> {
+    let corrupt = |error: serde_json::Error| Error::Corrupt {
+        what: "session",
+        why: error.to_string(),
+    };
+    let mut session = SessionRow {
+        id: row.text()?,
+        org: row.text()?,
+        key: row.opt_text()?,
+        created: row.millis()?,
+        status: row.text()?,
+        head: row.count()?,
+        input_cursor: row.count()?,
+        epoch: row.count()?,
+        state: projection::state(&row.text()?)?,
+        frozen: serde_json::from_str(&row.text()?).map_err(corrupt)?,
+        metadata: row.opt_text()?,
+    };
+    session.frozen.prompt =
+        String::from_utf8(row.opt_bytes()?.unwrap_or_default()).map_err(|error| {
+            Error::Corrupt {
+                what: "prompt",
+                why: error.to_string(),
+            }
+        })?;
+    Ok(session)
+}
+
+/// The list query for these filters, and its values.
+fn select(org: &str, filter: SessionFilter, page: &Page) -> (String, Vec<Value>) {
+    let SessionFilter {
+        status,
+        agent,
+        key,
+        after,
+        before,
+    } = filter;
+    let wants = [
+        (" AND s.status = ", status.map(Value::from)),
+        (" AND s.agent = ", agent.map(Value::from)),
+        (" AND s.key = ", key.map(Value::from)),
+        (" AND s.created > ", after.map(Value::from)),
+        (" AND s.created < ", before.map(Value::from)),
+    ];
+    let (mut sql, mut values) = (LISTED.to_owned(), vec![Value::from(org)]);
+    for (text, value) in wants {
+        if let Some(value) = value {
+            values.push(value);
+            sql.push_str(&format!("{text}${}", values.len()));
+        }
+    }
+    page.select("s.", &mut sql, &mut values);
+    (sql, values)
+}
+
+impl Store {
     /// One session.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the org has no such session.
     pub async fn session(&self, org: &str, id: &str) -> Result<SessionRow, Error> {
-        let _ = (org, id);
-        crate::store::unbuilt()
+        let row = self.db().row(ONE, values![org, id]).await?;
+        read(row.ok_or(Error::NotFound)?)
     }
 
     /// Sessions of an org, newest first.
@@ -140,7 +208,33 @@ impl Store {
         filter: SessionFilter,
         page: Page,
     ) -> Result<Listed<SessionRow>, Error> {
-        let _ = (org, filter, page);
-        crate::store::unbuilt()
+        let (sql, values) = select(org, filter, &page);
+        let rows = self.db().rows(sql, values).await?;
+        let rows = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(page.cut(rows, |row: &SessionRow| Cursor {
+            created: row.created,
+            id: row.id.clone(),
+        }))
     }
+}
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    let some = |yes: usize| (yes != 0).then(|| "x".to_owned());
+    let listed = (0..32).map(|bits: usize| {
+        let filter = SessionFilter {
+            status: some(bits & 1),
+            agent: some(bits & 2),
+            key: some(bits & 4),
+            after: some(bits & 8).map(|_| Millis(1)),
+            before: some(bits & 8).map(|_| Millis(9)),
+        };
+        let after = some(bits & 16).map(|id| Cursor {
+            created: Millis(5),
+            id,
+        });
+        select("org", filter, &Page { after, limit: 1 }).0
+    });
+    listed.chain([ONE, DRIVEN].map(str::to_owned)).collect()
 }

@@ -1,5 +1,7 @@
 //! Counts for people and metrics.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use crate::{Error, Store};
 
 /// What the store counts.
@@ -21,12 +23,29 @@ pub struct Stats {
     pub followed: u64,
 }
 
+const BY_STATUS: &str = "SELECT status, COUNT(*) FROM sessions GROUP BY status ORDER BY status";
+const DUE: &str = "SELECT COUNT(*) FROM sessions WHERE due IS NOT NULL";
+
 impl Store {
     /// The counts now.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn stats(&self) -> Result<Stats, Error> {
-        crate::store::unbuilt()
+        let mut sessions = Vec::new();
+        for mut row in self.db().rows(BY_STATUS, []).await? {
+            sessions.push((row.text()?, row.count()?));
+        }
+        let due = self.db().row(DUE, []).await?;
+        let counters = self.counters();
+        Ok(Stats {
+            sessions,
+            due: due.map_or(Ok(0), |mut row| row.count())?,
+            queued: self.db().queued(),
+            commits: counters.commits.load(Relaxed),
+            writes: counters.writes.load(Relaxed),
+            events: counters.events.load(Relaxed),
+            followed: self.hub().len() as u64,
+        })
     }
 }

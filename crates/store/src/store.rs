@@ -1,10 +1,20 @@
 //! The handle everybody holds: opening, readiness, the end.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 
+use crate::blobs::Blobs;
+use crate::db::{Counters, Db, Health};
+use crate::hub::Hub;
+use crate::leases::Nodes;
+use crate::vault::Seal;
 use crate::{Error, Options, Reason, Wake};
+
+/// Wakes a reader may lie behind.
+const WAKES: usize = 1024;
 
 /// The truth. Cheap to clone.
 #[derive(Clone)]
@@ -13,8 +23,17 @@ pub struct Store {
 }
 
 struct Inner {
-    fatal: watch::Sender<Option<String>>,
+    db: Db,
+    blobs: Blobs,
+    master: Seal,
+    hub: Hub,
+    nodes: Nodes,
     wakes: broadcast::Sender<Wake>,
+    health: Arc<Health>,
+    counters: Arc<Counters>,
+    /// Tells our own hints from those of other nodes.
+    mark: u64,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Store {
@@ -22,30 +41,49 @@ impl Store {
     /// store runs beside its callers.
     ///
     /// # Errors
-    /// If the database cannot be reached or has a newer schema, or a folder
-    /// cannot be used.
+    /// If the database cannot be reached, has a newer schema or secrets of
+    /// another master key, or if a folder cannot be used.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        drop(options);
-        Ok(Self {
+        let (health, counters) = (Arc::new(Health::default()), Arc::new(Counters::default()));
+        let db = Db::open(options.database, health.clone(), counters.clone()).await?;
+        let store = Self {
             inner: Arc::new(Inner {
-                fatal: watch::Sender::new(None),
-                wakes: broadcast::Sender::new(1024),
+                db,
+                blobs: Blobs::open(&options.blobs)?,
+                master: options.master.seal(),
+                hub: Hub::default(),
+                nodes: Nodes::default(),
+                wakes: broadcast::Sender::new(WAKES),
+                health,
+                counters,
+                mark: rand::random(),
+                tasks: Mutex::default(),
             }),
-        })
+        };
+        store.check_master().await?;
+        store.start_hearing();
+        Ok(store)
     }
 
     /// Whether writes are taken now.
     ///
     /// # Errors
-    /// The reason, if not.
+    /// The reason, if not. Asking also tries whether they would be again, so
+    /// that a store that nobody writes to recovers by itself.
     pub fn ready(&self) -> Result<(), Reason> {
-        Ok(())
+        match self.inner.health.reason() {
+            None => Ok(()),
+            Some(reason) => {
+                self.inner.db.probe();
+                Err(reason)
+            }
+        }
     }
 
     /// Tells once why the process must stop, if it must.
     #[must_use]
     pub fn fatal(&self) -> watch::Receiver<Option<String>> {
-        self.inner.fatal.subscribe()
+        self.inner.health.fatal()
     }
 
     /// Hints of every append, here and on other nodes.
@@ -55,9 +93,55 @@ impl Store {
     }
 
     /// Ends everything the store runs; what was acknowledged is durable anyway.
-    pub async fn close(&self) {}
-}
+    pub async fn close(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks());
+        tasks.shutdown().await;
+        self.inner.db.close().await;
+    }
 
-pub(crate) fn unbuilt<T>() -> Result<T, Error> {
-    Err(Error::Unavailable("not built yet".to_owned()))
+    pub(crate) fn db(&self) -> &Db {
+        &self.inner.db
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    pub(crate) fn master(&self) -> &Seal {
+        &self.inner.master
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.inner.nodes
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    pub(crate) fn mark(&self) -> u64 {
+        self.inner.mark
+    }
+
+    pub(crate) fn tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.inner
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes a hint on to whoever listens here.
+    pub(crate) fn wake(&self, wake: Wake) {
+        // Nobody listening is fine: the work is found by looking.
+        let _ = self.inner.wakes.send(wake);
+    }
+
+    /// Counts events that became durable.
+    pub(crate) fn count_events(&self, events: usize) {
+        self.inner.counters.events.fetch_add(events as u64, Relaxed);
+    }
 }

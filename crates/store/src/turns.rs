@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+use session::id;
+
+use crate::db::values;
+use crate::events::logged;
 use crate::{Error, Logged, Store};
 
 /// A turn of a session.
@@ -16,6 +20,14 @@ pub struct Turn {
     pub completed: Option<Arc<Logged>>,
 }
 
+// The condition repeats the words of the index `events_turns`, or it would not
+// be used.
+const STARTED: &str = "SELECT session, seq, at, turn, type, level, actor, body, refs, CAST(NULL AS TEXT), content \
+    FROM events WHERE session = $1 AND seq < $2 AND type IN ('turn.started', 'turn.completed') \
+    ORDER BY seq DESC LIMIT $3";
+const OF_TURN: &str = "SELECT session, seq, at, turn, type, level, actor, body, refs, CAST(NULL AS TEXT), content \
+    FROM events WHERE session = $1 AND turn = $2 AND type IN ('turn.started', 'turn.completed') ORDER BY seq";
+
 impl Store {
     /// The newest turns below number `before` (all if `None`), newest first.
     ///
@@ -28,8 +40,31 @@ impl Store {
         before: Option<u32>,
         limit: usize,
     ) -> Result<Vec<Turn>, Error> {
-        let _ = (org, session, before, limit);
-        crate::store::unbuilt()
+        self.owned(org, session).await?;
+        let below = match before {
+            None => u64::MAX,
+            Some(number) => match self.turn_of(session, number).await? {
+                Some(turn) => turn.started.event.seq,
+                None => return Ok(Vec::new()),
+            },
+        };
+        // A turn that began below ended below, too: turns follow one another.
+        let ends = (limit as u64).saturating_mul(2);
+        let rows = self
+            .db()
+            .rows(STARTED, values![session, below, ends])
+            .await?;
+        let mut turns = Vec::new();
+        let mut completed = None;
+        for event in logged(rows)? {
+            if event.event.draft.kind == "turn.completed" {
+                completed = Some(event);
+            } else {
+                turns.push(turn(event, completed.take())?);
+            }
+        }
+        turns.truncate(limit);
+        Ok(turns)
     }
 
     /// One turn.
@@ -37,7 +72,43 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such session or it no such turn.
     pub async fn turn(&self, org: &str, session: &str, number: u32) -> Result<Turn, Error> {
-        let _ = (org, session, number);
-        crate::store::unbuilt()
+        self.owned(org, session).await?;
+        self.turn_of(session, number).await?.ok_or(Error::NotFound)
     }
+
+    async fn turn_of(&self, session: &str, number: u32) -> Result<Option<Turn>, Error> {
+        let rows = self
+            .db()
+            .rows(OF_TURN, values![session, id::turn(session, number)])
+            .await?;
+        let mut events = logged(rows)?.into_iter();
+        let started = events.next();
+        started
+            .map(|started| turn(started, events.next()))
+            .transpose()
+    }
+}
+
+fn turn(started: Arc<Logged>, completed: Option<Arc<Logged>>) -> Result<Turn, Error> {
+    let event = &started.event;
+    let number = event
+        .draft
+        .turn
+        .as_deref()
+        .and_then(|turn| id::turn_number(&event.session, turn));
+    let number = number.ok_or_else(|| Error::Corrupt {
+        what: "turn",
+        why: format!("{} names none", event.id),
+    })?;
+    Ok(Turn {
+        number,
+        started,
+        completed,
+    })
+}
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    [STARTED, OF_TURN].map(str::to_owned).into()
 }

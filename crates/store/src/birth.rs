@@ -1,0 +1,191 @@
+//! Making a session: row, pinned configuration, first facts, lease, token and
+//! the answer to a repeated request, all in one transaction.
+
+use futures::FutureExt;
+use session::{Frozen, Millis, State};
+
+use crate::content::json;
+use crate::db::{Tx, values};
+use crate::digest::digest;
+use crate::facts::Facts;
+use crate::sessions::{self, Created, NewSession, SessionRow};
+use crate::{Error, Once, Store, Wake, hearing, leases, projection, tokens};
+
+const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
+    ON CONFLICT (org, scope, key) DO NOTHING";
+const BEFORE: &str =
+    "SELECT request, session FROM onces WHERE org = $1 AND scope = $2 AND key = $3";
+const PROMPT: &str =
+    "INSERT INTO prompts (hash, text) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
+const PROMPT_IS_THERE: &str = "SELECT CAST(1 AS BIGINT) FROM prompts WHERE hash = $1";
+const PINNED: &str =
+    "INSERT INTO pinned (session, frozen, prompt, metadata) VALUES ($1, $2, $3, $4)";
+const SESSION: &str = "INSERT INTO sessions \
+    (id, org, agent, key, created, status, head, input_cursor, epoch, node, due, state) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+
+impl Store {
+    /// Makes a session with its first facts, in one durable transaction.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn create_session(&self, mut new: NewSession) -> Result<Created, Error> {
+        let facts = Facts {
+            session: new.id.clone(),
+            at: new.at,
+            placed: self.place(&new.id, std::mem::take(&mut new.drafts)).await?,
+        };
+        let node = match &new.birth {
+            Some(birth) => self.nodes().must_last(&birth.node, birth.until),
+            None => None,
+        };
+        let (told, mark) = (self.clone(), self.mark());
+        let lasts = new.birth.as_ref().map(|birth| birth.node.clone()).zip(node);
+        let done = move |(created, wake): &(Created, Option<Wake>)| {
+            if let (Created::New { events, .. }, Some(wake)) = (created, wake) {
+                told.tell(events, wake);
+                if let Some((node, until)) = &lasts {
+                    told.nodes().lasts(node, *until);
+                }
+            }
+        };
+        let birth = Birthing {
+            new,
+            facts,
+            node,
+            mark,
+        };
+        let (created, _) = self.db().write(|tx| birth.run(tx).boxed(), done).await?;
+        Ok(created)
+    }
+}
+
+struct Birthing {
+    new: NewSession,
+    facts: Facts,
+    /// Until when the node's leases must be made to last.
+    node: Option<Millis>,
+    mark: u64,
+}
+
+impl Birthing {
+    async fn run(self, tx: &mut Tx<'_>) -> Result<(Created, Option<Wake>), Error> {
+        if let Some(once) = &self.new.once
+            && let Some((same, session)) = before(tx, &self.new, once).await?
+        {
+            return Ok((self.found(tx, same, &session).await?, None));
+        }
+        let Self {
+            new,
+            facts,
+            node,
+            mark,
+        } = self;
+        if let (Some(birth), Some(until)) = (&new.birth, node) {
+            leases::last(tx, &birth.node, until).await?;
+        }
+        let row = insert(tx, &new, facts.placed.len() as u64).await?;
+        let events = facts.write(tx, 0).await?;
+        if let Some(token) = &new.token {
+            tokens::insert(tx, &new.org, &new.id, token).await?;
+        }
+        let wake = Wake {
+            session: row.id.clone(),
+            head: row.head,
+            due: new.project.due.is_some() && new.birth.is_none(),
+        };
+        hearing::say(tx, mark, &wake).await?;
+        let row = Box::new(row);
+        Ok((Created::New { row, events }, Some(wake)))
+    }
+
+    /// The session that the key made before.
+    async fn found(self, tx: &mut Tx<'_>, same: bool, session: &str) -> Result<Created, Error> {
+        let org = &self.new.org;
+        let row = tx.row(sessions::ONE, &values![org, session]).await?;
+        let row = Box::new(sessions::read(row.ok_or(Error::NotFound)?)?);
+        if !same {
+            return Ok(Created::Conflict(row));
+        }
+        if let Some(token) = &self.new.token {
+            tokens::insert(tx, org, session, token).await?;
+        }
+        Ok(Created::Replay(row))
+    }
+}
+
+/// Takes the key; if it was taken before, whether by the same request, and for
+/// which session.
+async fn before(
+    tx: &mut Tx<'_>,
+    new: &NewSession,
+    once: &Once,
+) -> Result<Option<(bool, String)>, Error> {
+    let mine = values![&new.org, once.scope, &once.key, &once.request, &new.id];
+    if tx.exec(ONCE, &mine).await? == 1 {
+        return Ok(None);
+    }
+    let row = tx
+        .row(BEFORE, &values![&new.org, once.scope, &once.key])
+        .await?;
+    let mut row = row.ok_or(Error::NotFound)?;
+    Ok(Some((row.text()? == once.request, row.text()?)))
+}
+
+async fn insert(tx: &mut Tx<'_>, new: &NewSession, head: u64) -> Result<SessionRow, Error> {
+    let prompt = digest(&new.frozen.prompt);
+    if tx
+        .row(PROMPT_IS_THERE, &values![prompt.clone()])
+        .await?
+        .is_none()
+    {
+        let text = new.frozen.prompt.clone().into_bytes();
+        tx.exec(PROMPT, &values![prompt.clone(), text]).await?;
+    }
+    let unprompted = Frozen {
+        prompt: String::new(),
+        ..new.frozen.clone()
+    };
+    let pinned = values![&new.id, json(&unprompted), prompt, new.metadata.as_ref()];
+    tx.exec(PINNED, &pinned).await?;
+    let state: State = projection::state(&new.project.state)?;
+    let (epoch, node) = match &new.birth {
+        Some(birth) => (1u64, Some(&birth.node)),
+        None => (0, None),
+    };
+    let project = &new.project;
+    let row = values![
+        &new.id,
+        &new.org,
+        &new.frozen.agent,
+        new.key.as_ref(),
+        new.at,
+        &project.status,
+        head,
+        project.input_cursor,
+        epoch,
+        node,
+        project.due,
+        &project.state,
+    ];
+    tx.exec(SESSION, &row).await?;
+    Ok(SessionRow {
+        id: new.id.clone(),
+        org: new.org.clone(),
+        key: new.key.clone(),
+        created: new.at,
+        status: project.status.clone(),
+        head,
+        input_cursor: project.input_cursor,
+        epoch,
+        frozen: new.frozen.clone(),
+        metadata: new.metadata.clone(),
+        state,
+    })
+}
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    [BEFORE, PROMPT_IS_THERE].map(str::to_owned).into()
+}

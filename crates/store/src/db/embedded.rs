@@ -1,0 +1,174 @@
+//! SQLite as a database of the process: one writer thread, a few readers.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::readers::{self, Query};
+use super::writer::{Job, Work, Writer};
+use super::{Counters, Health, Row, Tx, Value, sqlite};
+use crate::Error;
+
+/// Writes that may wait; more of them wait at the door.
+const QUEUE: usize = 1024;
+/// Threads that read.
+const READERS: usize = 3;
+
+pub(crate) struct Embedded {
+    path: PathBuf,
+    doors: Mutex<Doors>,
+    health: Arc<Health>,
+}
+
+/// Where jobs go in; gone once closed, and then the threads end.
+#[derive(Default)]
+struct Doors {
+    writes: Option<mpsc::Sender<Box<dyn Job>>>,
+    reads: Option<mpsc::Sender<Query>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Embedded {
+    pub(super) async fn open(
+        path: &Path,
+        health: Arc<Health>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Error> {
+        let (writes, jobs) = mpsc::channel(QUEUE);
+        let at = path.to_owned();
+        let conn = blocking(move || sqlite::open_writer(&at)).await?;
+        let writer = Writer {
+            conn,
+            jobs,
+            health: health.clone(),
+            counters,
+        };
+        let thread = std::thread::Builder::new()
+            .name("oc-write".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| Error::Unavailable(error.to_string()))?;
+        let doors = Doors {
+            writes: Some(writes),
+            reads: None,
+            threads: vec![thread],
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            doors: Mutex::new(doors),
+            health,
+        })
+    }
+
+    /// Starts the readers, once there is a schema to read.
+    pub(super) async fn start_readers(&self) -> Result<(), Error> {
+        let path = self.path.clone();
+        let open = move || (0..READERS).map(|_| sqlite::open_reader(&path)).collect();
+        let conns = blocking(open).await?;
+        let (reads, queue) = mpsc::channel(QUEUE);
+        let threads =
+            readers::start(conns, queue).map_err(|error| Error::Unavailable(error.to_string()))?;
+        let mut doors = self.doors();
+        doors.reads = Some(reads);
+        doors.threads.extend(threads);
+        Ok(())
+    }
+
+    pub(super) async fn write<T, F, D>(&self, op: F, done: D) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+        D: FnOnce(&T) + Send + 'static,
+    {
+        self.health.alive()?;
+        let (to, answer) = oneshot::channel();
+        let job = Work {
+            op: Some(op),
+            done,
+            out: None,
+            to,
+        };
+        let door = self.doors().writes.clone().ok_or_else(closed)?;
+        door.send(Box::new(job)).await.map_err(|_| closed())?;
+        drop(door);
+        answer.await.map_err(|_| closed())?
+    }
+
+    pub(super) async fn rows(
+        &self,
+        sql: Cow<'static, str>,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Error> {
+        let (to, answer) = oneshot::channel();
+        let door = self.doors().reads.clone().ok_or_else(closed)?;
+        door.send(Query { sql, values, to })
+            .await
+            .map_err(|_| closed())?;
+        drop(door);
+        answer.await.map_err(|_| closed())?
+    }
+
+    pub(super) fn probe(&self) {
+        let touch = |tx: &mut Tx<'_>| -> Result<(), Error> {
+            let touched = tx.exec("UPDATE migrations SET number = number", &[]);
+            touched.now_or_never().unwrap_or(Ok(0)).map(drop)
+        };
+        let job = Probe(touch);
+        if let Some(door) = &self.doors().writes {
+            // A full queue probes well enough by itself.
+            let _ = door.try_send(Box::new(job));
+        }
+    }
+
+    pub(super) fn queued(&self) -> u64 {
+        let doors = self.doors();
+        doors
+            .writes
+            .as_ref()
+            .map_or(0, |door| (door.max_capacity() - door.capacity()) as u64)
+    }
+
+    pub(super) async fn close(&self) {
+        let doors = std::mem::take(&mut *self.doors());
+        drop((doors.writes, doors.reads));
+        let join = move || {
+            for thread in doors.threads {
+                // A thread that panicked has been told of by its callers.
+                let _ = thread.join();
+            }
+            Ok(())
+        };
+        if let Err(error) = blocking(join).await {
+            tracing::warn!(%error, "the database was not closed in an orderly way");
+        }
+    }
+
+    fn doors(&self) -> std::sync::MutexGuard<'_, Doors> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Probe<F>(F);
+
+impl<F: FnMut(&mut Tx<'_>) -> Result<(), Error> + Send> Job for Probe<F> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        (self.0)(tx)
+    }
+
+    fn answer(self: Box<Self>, _: Result<(), Error>) {}
+}
+
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".to_owned())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Unavailable(error.to_string()))?
+}

@@ -1,0 +1,50 @@
+//! The schema's steps, each taken once, in order, on both databases.
+
+use futures::FutureExt;
+
+use super::{Db, Tx, values};
+use crate::Error;
+
+/// All steps. A step that was released is never edited.
+pub(super) const STEPS: [(&str, &str); 1] =
+    [("first", include_str!("../../migrations/0001_first.sql"))];
+
+const TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
+const TAKEN: &str = "SELECT number, name FROM migrations ORDER BY number";
+const TAKE: &str = "INSERT INTO migrations (number, name) VALUES ($1, $2)";
+/// Nodes that start together take the steps one after the other.
+const ALONE: &str = "SELECT pg_advisory_xact_lock(7165011)";
+
+/// Takes the steps that were not taken yet, all in one transaction.
+pub(super) async fn migrate(db: &Db) -> Result<(), Error> {
+    db.write(|tx| steps(tx).boxed(), |()| ()).await
+}
+
+async fn steps(tx: &mut Tx<'_>) -> Result<(), Error> {
+    if tx.is_shared() {
+        tx.script(ALONE).await?;
+    }
+    tx.script(TABLE).await?;
+    let taken = tx.rows(TAKEN, &[]).await?;
+    for (at, mut row) in taken.into_iter().enumerate() {
+        known(at, row.count()?, &row.text()?)?;
+    }
+    let taken = tx.rows(TAKEN, &[]).await?.len();
+    for (at, (name, sql)) in STEPS.iter().enumerate().skip(taken) {
+        tx.script(sql).await?;
+        tx.exec(TAKE, &values![at as u64 + 1, *name]).await?;
+    }
+    Ok(())
+}
+
+fn known(at: usize, number: u64, name: &str) -> Result<(), Error> {
+    let step = STEPS.get(at);
+    if step.is_some_and(|(known, _)| *known == name) && number == at as u64 + 1 {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        what: "schema",
+        why: format!("step {number} ({name}) is not known to this version; use a newer one"),
+    })
+}

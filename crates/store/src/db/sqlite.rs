@@ -1,0 +1,123 @@
+//! SQLite: how a connection is set up, how a statement runs on it, and what its
+//! errors mean.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+
+use super::{Row, Value};
+use crate::Error;
+
+/// How long to wait for another process that writes to the same file.
+const BUSY: Duration = Duration::from_secs(5);
+/// Statements kept prepared on each connection.
+const PREPARED: usize = 128;
+
+/// The one connection that writes.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    let conn = Connection::open(path).map_err(|error| classify(&error))?;
+    set_up(&conn)?;
+    conn.pragma_update(None, "journal_mode", "wal")
+        .and_then(|()| conn.pragma_update(None, "synchronous", "full"))
+        .map_err(|error| classify(&error))?;
+    Ok(conn)
+}
+
+/// A connection that only reads.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|error| classify(&error))?;
+    set_up(&conn)?;
+    Ok(conn)
+}
+
+fn set_up(conn: &Connection) -> Result<(), Error> {
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    conn.busy_timeout(BUSY).map_err(|error| classify(&error))
+}
+
+/// Runs a statement; how many rows it touched.
+pub(super) fn exec(conn: &Connection, sql: &str, values: &[Value]) -> Result<u64, Error> {
+    let run = || {
+        let mut statement = conn.prepare_cached(text(sql))?;
+        bind(&mut statement, values)?;
+        statement.raw_execute()
+    };
+    let touched = run().map_err(|error| classify(&error))?;
+    Ok(touched as u64)
+}
+
+/// Runs a query.
+pub(super) fn rows(conn: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+    let run = || {
+        let mut statement = conn.prepare_cached(text(sql))?;
+        bind(&mut statement, values)?;
+        let columns = statement.column_count();
+        let mut found = statement.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = found.next()? {
+            let cells = (0..columns).map(|at| row.get_ref(at).and_then(cell));
+            rows.push(Row::new(cells.collect::<Result<_, _>>()?));
+        }
+        Ok(rows)
+    };
+    run().map_err(|error: rusqlite::Error| classify(&error))
+}
+
+/// The text for SQLite: one writer needs no row locks, and has no words for them.
+pub(super) fn text(sql: &str) -> &str {
+    sql.strip_suffix(" FOR UPDATE SKIP LOCKED").unwrap_or(sql)
+}
+
+fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value]) -> rusqlite::Result<()> {
+    for (at, value) in (1..).zip(values) {
+        statement.raw_bind_parameter(at, value)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(n) => ValueRef::Integer(*n),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+fn cell(value: ValueRef<'_>) -> rusqlite::Result<Value> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(n) => Value::Int(n),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        ValueRef::Text(text) => Value::Text(String::from_utf8(text.to_vec()).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+        })?),
+        ValueRef::Real(_) => {
+            return Err(rusqlite::Error::InvalidColumnType(
+                0,
+                "real".to_owned(),
+                rusqlite::types::Type::Real,
+            ));
+        }
+    })
+}
+
+/// What an error of SQLite means for a caller. After an input/output error the
+/// file may or may not hold what was written: nothing can be promised any more.
+pub(super) fn classify(error: &rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Error::Full,
+        Some(ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Error::Fatal(error.to_string())
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen) => {
+            Error::Unavailable(error.to_string())
+        }
+        _ => Error::Database(error.to_string()),
+    }
+}

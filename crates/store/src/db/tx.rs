@@ -1,0 +1,91 @@
+//! A transaction, the same on both databases.
+//!
+//! Statements have `$1`, `$2`, … that first appear in that order, so that both
+//! databases bind them alike. On SQLite every call is done when it returns.
+
+use deadpool_postgres::Transaction;
+use rusqlite::Connection;
+
+use super::{Row, Value, postgres, sqlite};
+use crate::Error;
+
+/// An open transaction.
+pub(crate) enum Tx<'a> {
+    Sqlite(&'a mut Connection),
+    Postgres(&'a Transaction<'a>),
+}
+
+impl Tx<'_> {
+    /// Runs a statement; how many rows it touched.
+    pub(crate) async fn exec(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
+        storable(values)?;
+        match self {
+            Self::Sqlite(conn) => sqlite::exec(conn, sql, values),
+            Self::Postgres(tx) => postgres::exec(*tx, sql, values).await,
+        }
+    }
+
+    /// Runs a statement once for each set of values, without waiting in between.
+    pub(crate) async fn exec_each(
+        &mut self,
+        sql: &str,
+        sets: &[Vec<Value>],
+    ) -> Result<Vec<u64>, Error> {
+        for values in sets {
+            storable(values)?;
+        }
+        match self {
+            Self::Sqlite(conn) => sets
+                .iter()
+                .map(|values| sqlite::exec(conn, sql, values))
+                .collect(),
+            Self::Postgres(tx) => {
+                let tx = *tx;
+                let each = sets.iter().map(|values| postgres::exec(tx, sql, values));
+                futures::future::try_join_all(each).await
+            }
+        }
+    }
+
+    /// Runs a query.
+    pub(crate) async fn rows(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+        storable(values)?;
+        match self {
+            Self::Sqlite(conn) => sqlite::rows(conn, sql, values),
+            Self::Postgres(tx) => postgres::rows(*tx, sql, values).await,
+        }
+    }
+
+    /// Runs a query that gives at most one row.
+    pub(crate) async fn row(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>, Error> {
+        Ok(self.rows(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs many statements without values.
+    pub(crate) async fn script(&mut self, sql: &str) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(conn) => conn
+                .execute_batch(sql)
+                .map_err(|error| sqlite::classify(&error)),
+            Self::Postgres(tx) => tx
+                .batch_execute(sql)
+                .await
+                .map_err(|error| postgres::classify(&error)),
+        }
+    }
+
+    /// Whether other nodes share this database.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+/// PostgreSQL's text holds no NUL, so ours holds none on either database.
+pub(crate) fn storable(values: &[Value]) -> Result<(), Error> {
+    let nul = |value: &Value| matches!(value, Value::Text(text) if text.contains('\0'));
+    if values.iter().any(nul) {
+        Err(Error::Nul)
+    } else {
+        Ok(())
+    }
+}

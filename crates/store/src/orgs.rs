@@ -1,0 +1,46 @@
+//! An org's data key: what seals its secrets, itself wrapped by the master key.
+
+use crate::db::values;
+use crate::vault::{Place, Seal};
+use crate::{Error, Store};
+
+const DATA_KEY: &str = "SELECT data_key FROM orgs WHERE id = $1";
+const ANY: &str = "SELECT id, data_key FROM orgs LIMIT 1";
+
+/// Where the data key of an org stands.
+pub(crate) fn data_key_of(org: &str) -> Place<'_> {
+    Place {
+        table: "orgs",
+        row: org,
+        column: "data_key",
+    }
+}
+
+impl Store {
+    /// The key that seals an org's secrets.
+    pub(crate) async fn data_key(&self, org: &str) -> Result<Seal, Error> {
+        let row = self.db().row(DATA_KEY, values![org]).await?;
+        let wrapped = row.ok_or(Error::NotFound)?.bytes()?;
+        self.master().unwrap(data_key_of(org), &wrapped)
+    }
+
+    /// Fails if the database was sealed under another master key: better at
+    /// the start than at the first secret.
+    pub(crate) async fn check_master(&self) -> Result<(), Error> {
+        match self.db().row(ANY, []).await? {
+            None => Ok(()),
+            Some(mut row) => {
+                let org = row.text()?;
+                self.master()
+                    .unwrap(data_key_of(&org), &row.bytes()?)
+                    .map(drop)
+            }
+        }
+    }
+}
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    vec![DATA_KEY.to_owned()]
+}

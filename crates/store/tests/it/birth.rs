@@ -1,0 +1,215 @@
+//! Making sessions: what is kept, requests that are made once, births with a
+//! lease and with a token.
+
+use session::{Frozen, Millis};
+use store::{Birth, Created, Error, NewSession, NewToken, Once, Scopes, SessionRow};
+
+use crate::bed::{Bed, ORG, both, draft, new, project, seqs};
+
+both!(
+    a_session_is_kept_exactly,
+    a_session_is_its_owners_alone,
+    the_same_request_finds_the_same_session,
+    one_of_many_equal_requests_makes_it,
+    a_birth_brings_the_lease,
+    a_birth_brings_a_token,
+);
+
+fn made(created: Created) -> SessionRow {
+    match created {
+        Created::New { row, .. } => *row,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn a_session_is_kept_exactly(bed: Bed) {
+    let store = bed.open().await;
+    let metadata = r#"{ "b":1,"a" : [1.0, 1e2, "\u0000é"], "b":2 }"#;
+    let asked = NewSession {
+        key: Some("chat 7".to_owned()),
+        frozen: Frozen {
+            prompt: "line\n\0 é \u{1F980}".to_owned(),
+            ..new("x").frozen
+        },
+        metadata: Some(metadata.to_owned()),
+        ..new("ses_1")
+    };
+    let frozen = asked.frozen.clone();
+    let Created::New { row, events } = store.create_session(asked).await.unwrap() else {
+        panic!("new")
+    };
+    assert_eq!(seqs(&events), [1]);
+    let read = store.session(ORG, "ses_1").await.unwrap();
+    assert_eq!(read, *row);
+    assert_eq!(read.frozen, frozen);
+    assert_eq!(read.metadata.as_deref(), Some(metadata), "byte for byte");
+    assert_eq!(
+        (read.status.as_str(), read.head, read.epoch),
+        ("queued", 1, 0)
+    );
+    assert_eq!(read.key.as_deref(), Some("chat 7"));
+}
+
+async fn a_session_is_its_owners_alone(bed: Bed) {
+    let store = bed.open().await;
+    made(store.create_session(new("ses_1")).await.unwrap());
+    assert!(matches!(
+        store.session("org_2", "ses_1").await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        store.event("org_2", "ses_1", 1).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        store.follow("org_2", "ses_1", 0).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        store.turn("org_2", "ses_1", 1).await,
+        Err(Error::NotFound)
+    ));
+}
+
+fn once(id: &str, request: &str) -> NewSession {
+    NewSession {
+        once: Some(Once {
+            scope: "session.key",
+            key: "k".to_owned(),
+            request: request.to_owned(),
+        }),
+        ..new(id)
+    }
+}
+
+async fn the_same_request_finds_the_same_session(bed: Bed) {
+    let store = bed.open().await;
+    made(store.create_session(once("ses_1", "a")).await.unwrap());
+    let token = token("ct_2");
+    let again = NewSession {
+        token: Some(token),
+        ..once("ses_2", "a")
+    };
+    match store.create_session(again).await.unwrap() {
+        Created::Replay(row) => assert_eq!(row.id, "ses_1"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        store
+            .token("ct_2", Millis(0))
+            .await
+            .unwrap()
+            .unwrap()
+            .session,
+        "ses_1"
+    );
+    match store.create_session(once("ses_3", "b")).await.unwrap() {
+        Created::Conflict(row) => assert_eq!(row.id, "ses_1"),
+        other => panic!("{other:?}"),
+    }
+    // Another org's keys, and keys of another kind, are others.
+    made(
+        store
+            .create_session(NewSession {
+                org: "org_2".to_owned(),
+                ..once("ses_4", "b")
+            })
+            .await
+            .unwrap(),
+    );
+    let mut header = once("ses_5", "b");
+    header.once.as_mut().unwrap().scope = "session.header";
+    made(store.create_session(header).await.unwrap());
+    assert!(matches!(
+        store.session(ORG, "ses_2").await,
+        Err(Error::NotFound)
+    ));
+}
+
+async fn one_of_many_equal_requests_makes_it(bed: Bed) {
+    let store = bed.open().await;
+    let asked = (0..16).map(|n| store.create_session(once(&format!("ses_{n}"), "a")));
+    let answers = futures::future::try_join_all(asked).await.unwrap();
+    let news = answers
+        .iter()
+        .filter(|answer| matches!(answer, Created::New { .. }))
+        .count();
+    assert_eq!(news, 1);
+    let ids: std::collections::BTreeSet<_> = answers
+        .iter()
+        .map(|answer| match answer {
+            Created::New { row, .. } | Created::Replay(row) | Created::Conflict(row) => {
+                row.id.clone()
+            }
+        })
+        .collect();
+    assert_eq!(ids.len(), 1, "all were told the same session");
+}
+
+async fn a_birth_brings_the_lease(bed: Bed) {
+    let store = bed.open().await;
+    let birth = Some(Birth {
+        node: "node_a".to_owned(),
+        until: Millis(5000),
+    });
+    let row = made(
+        store
+            .create_session(NewSession {
+                birth,
+                ..new("ses_1")
+            })
+            .await
+            .unwrap(),
+    );
+    assert_eq!(row.epoch, 1);
+    assert!(
+        store
+            .claim("node_b", Millis(4999), Millis(9000), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let taken = store
+        .claim("node_b", Millis(5000), Millis(9000), 9)
+        .await
+        .unwrap();
+    assert_eq!(taken[0].epoch, 2);
+}
+
+fn token(token: &str) -> NewToken {
+    NewToken {
+        token: token.to_owned(),
+        scopes: Scopes {
+            read: true,
+            steer: false,
+        },
+        expires: Millis(9000),
+    }
+}
+
+async fn a_birth_brings_a_token(bed: Bed) {
+    let store = bed.open().await;
+    let asked = NewSession {
+        token: Some(token("ct_1")),
+        drafts: vec![draft("a"), draft("b")],
+        project: project(2, true),
+        ..new("ses_1")
+    };
+    let row = made(store.create_session(asked).await.unwrap());
+    assert_eq!(row.head, 2);
+    let found = store.token("ct_1", Millis(8999)).await.unwrap().unwrap();
+    assert_eq!((found.org.as_str(), found.session.as_str()), (ORG, "ses_1"));
+    assert_eq!(
+        found.scopes,
+        Scopes {
+            read: true,
+            steer: false
+        }
+    );
+    assert_eq!(
+        store.token("ct_1", Millis(9000)).await.unwrap(),
+        None,
+        "expired"
+    );
+    assert_eq!(store.token("ct_", Millis(0)).await.unwrap(), None);
+}
