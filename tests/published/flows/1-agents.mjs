@@ -1,0 +1,80 @@
+/** Agents: made once per name, changed by revisions. */
+import assert from 'node:assert/strict'
+import { ConflictError, NotFoundError } from '@opencomputer/sdk'
+import { isMoment, refused } from '../check.mjs'
+
+export default {
+  'an agent is made, with revision 1': async (w) => {
+    w.wanted = { name: `${w.unique}-a`, prompt: 'Rehearse.', model: 'test/script', limits: { turnSeconds: 120, turns: 50 } }
+    w.agent = await w.oc.agents.create(w.wanted)
+    const { id, name, model, prompt, promptHash, runtime, revision, activeRevision, limits, createdAt, invokeUrl } = w.agent
+    assert.match(id, /^agt_[0-9a-f]{24}$/)
+    assert.deepEqual({ name, model, prompt, limits }, { ...w.wanted })
+    assert.match(promptHash, /^sha256:/)
+    assert.equal(typeof runtime, 'string')
+    assert.equal(revision, 1)
+    assert.equal(activeRevision.number, 1)
+    assert.match(activeRevision.id, /^rev_/)
+    assert.equal(typeof activeRevision.digest, 'string')
+    assert.equal(w.agent.activeRevisionId, activeRevision.id)
+    assert.equal(w.agent.credentialId ?? null, null)
+    assert.match(invokeUrl, /^https?:\/\/.*[^/]$/)
+    isMoment(createdAt)
+  },
+  'the same again is the same agent': async (w) => {
+    assert.deepEqual(await w.oc.agents.create(w.wanted), w.agent)
+  },
+  'the same name with another prompt is a conflict': async (w) => {
+    await refused(w.oc.agents.create({ ...w.wanted, prompt: 'Other.' }), ConflictError, { status: 409 })
+  },
+  'it can be read': async (w) => assert.deepEqual(await w.oc.agents.get(w.agent.id), w.agent),
+  'the list is paged, newest first': async (w) => {
+    const second = await w.oc.agents.create({ ...w.wanted, name: `${w.unique}-b` })
+    const first = await w.oc.agents.list({ limit: 1 })
+    assert.deepEqual(first.data, [second])
+    assert.equal(typeof first.nextCursor, 'string')
+    const next = await w.oc.agents.list({ limit: 1, cursor: first.nextCursor })
+    assert.deepEqual(next.data, [w.agent])
+    const all = await w.oc.agents.list()
+    assert.deepEqual(all.data.slice(0, 2), [second, w.agent])
+  },
+  'a new prompt is revision 2': async (w) => {
+    const changed = await w.oc.agents.update(w.agent.id, { prompt: 'Rehearse well.' })
+    assert.equal(changed.id, w.agent.id)
+    assert.equal(changed.prompt, 'Rehearse well.')
+    assert.equal(changed.revision, 2)
+    assert.equal(changed.activeRevision.number, 2)
+    assert.notEqual(changed.activeRevision.id, w.agent.activeRevision.id)
+    assert.notEqual(changed.promptHash, w.agent.promptHash)
+    assert.deepEqual(changed.limits, w.agent.limits)
+    assert.deepEqual(await w.oc.agents.get(w.agent.id), changed)
+  },
+  'new limits are no revision': async (w) => {
+    const changed = await w.oc.agents.update(w.agent.id, { limits: { tokens: 1000 } })
+    assert.equal(changed.limits.tokens, 1000)
+    assert.equal(changed.revision, 2)
+  },
+  'a key given along becomes a credential, and is not shown': async (w) => {
+    const key = `sk-ant-inline-${w.unique}-wxyz`
+    const keyed = await w.oc.agents.create({ ...w.wanted, name: `${w.unique}-key`, key })
+    assert.match(keyed.credentialId, /^cred_/)
+    assert.ok(!JSON.stringify(keyed).includes(key))
+    const stored = (await w.oc.credentials.list()).find(({ id }) => id === keyed.credentialId)
+    assert.equal(stored.last4, 'wxyz')
+    const managed = await w.oc.agents.update(keyed.id, { credential: 'managed' })
+    assert.equal(managed.credentialId, 'managed')
+    const cleared = await w.oc.agents.update(keyed.id, { credential: null })
+    assert.equal(cleared.credentialId ?? null, null)
+  },
+  'the landing page\'s agent: a bare model, the runtime by its long name': async (w) => {
+    const agent = await w.oc.agents.create({
+      name: `${w.unique}-landing`, model: 'claude-opus-4-8', prompt: 'Be careful.', runtime: 'claude-agent-sdk'
+    })
+    assert.match(agent.model, /^(anthropic\/)?claude-opus-4-8$/)
+    assert.match(agent.runtime, /^claude/)
+  },
+  'an agent that is not there is not found': async (w) => {
+    await refused(w.oc.agents.get(`agt_${'0'.repeat(24)}`), NotFoundError, { status: 404 })
+    await refused(w.oc.agents.update(`agt_${'0'.repeat(24)}`, { prompt: 'x' }), NotFoundError, { status: 404 })
+  }
+}
