@@ -9,6 +9,8 @@
 mod parts;
 mod signals;
 
+pub(crate) use parts::{hands_config, new_key, open_store};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,7 +117,6 @@ async fn drain(app: &App, mut tasks: JoinSet<()>) {
             tracing::warn!("some work did not stop in time; its leases run out by themselves");
         }
     }
-    app.hands.close().await;
     app.store.close().await;
     tracing::info!("stopped");
 }

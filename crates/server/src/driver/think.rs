@@ -60,7 +60,7 @@ impl Run {
             purpose,
         };
         let mut thinking = model.think(ask, deltas);
-        let turn = self.turn_id();
+        let (turn, provider) = (self.turn_id(), self.frozen.model.provider);
         let (app, session) = (self.app.clone(), self.session.clone());
         let mut cut = std::pin::pin!(self.cut(began));
         let ended = loop {
@@ -71,7 +71,7 @@ impl Run {
                 Some(delta) = said.recv() => pass_on(app.deltas.speak(&session), &turn, delta),
             }
         };
-        app.metrics.model_call(self.frozen.model.provider, &ended);
+        app.metrics.model_call(provider, &ended);
         Ok(match ended {
             Ok(reply) => Thought::Reply(Arc::new(reply)),
             Err(error) => Thought::Failed(error),

@@ -110,6 +110,7 @@ async fn open_hands(config: &Config, gate: &Gate) -> Result<Hands, ServeError> {
 fn refused(error: egress::Error) -> io::Error {
     let kind = match &error {
         egress::Error::Refused(_) => io::ErrorKind::ConnectionRefused,
+        egress::Error::NoName => io::ErrorKind::NotFound,
         egress::Error::Unreachable(source) => source.kind(),
         egress::Error::Timeout(_) => io::ErrorKind::TimedOut,
     };
@@ -149,6 +150,7 @@ fn brain_config(config: &Config) -> brain::BrainConfig {
     if let Some(url) = &config.openai_base_url {
         brain.openai_base_url.clone_from(url);
     }
+    brain.allow_http = config.allow_private;
     brain.patience.first_byte = seconds(config.model_first_byte_seconds);
     brain.patience.gap = seconds(config.model_gap_seconds);
     brain.patience.attempts = config.model_attempts;
