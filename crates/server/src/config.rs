@@ -67,9 +67,6 @@ pub struct Settings {
     /// Disk of one sandbox, in MiB
     #[arg(long, env = "OC_SANDBOX_DISK_MB")]
     pub sandbox_disk_mb: Option<u64>,
-    /// Seconds an idle session keeps its sandbox's processes
-    #[arg(long, env = "OC_SANDBOX_IDLE_SECONDS")]
-    pub sandbox_idle_seconds: Option<u64>,
     /// Sessions this node drives at once
     #[arg(long, env = "OC_MAX_RUNNING")]
     pub max_running: Option<usize>,
@@ -149,8 +146,6 @@ pub struct Config {
     pub sandbox_pids: u64,
     /// See [`Settings::sandbox_disk_mb`].
     pub sandbox_disk_mb: u64,
-    /// See [`Settings::sandbox_idle_seconds`].
-    pub sandbox_idle_seconds: u64,
     /// See [`Settings::max_running`].
     pub max_running: usize,
     /// See [`Settings::turn_seconds`].
@@ -235,7 +230,7 @@ impl Settings {
         join!(self, under;
             listen, data, database_url, public_url, bootstrap_key, anthropic_api_key, openai_api_key, anthropic_base_url, openai_base_url,
             allow_private, sandbox_driver, sandbox_warm, sandbox_max, sandbox_memory_mb, sandbox_cpus,
-            sandbox_pids, sandbox_disk_mb, sandbox_idle_seconds, max_running, turn_seconds, turn_steps,
+            sandbox_pids, sandbox_disk_mb, max_running, turn_seconds, turn_steps,
             max_output_tokens, context_window, model_first_byte_seconds, model_gap_seconds, model_attempts,
             lease_seconds, heartbeat_seconds, log_format, log)
     }
@@ -263,7 +258,6 @@ impl Settings {
             sandbox_cpus: self.sandbox_cpus.unwrap_or(2.0),
             sandbox_pids: self.sandbox_pids.unwrap_or(512),
             sandbox_disk_mb: self.sandbox_disk_mb.unwrap_or(4096),
-            sandbox_idle_seconds: self.sandbox_idle_seconds.unwrap_or(600),
             max_running: self.max_running.unwrap_or(1024),
             turn_seconds: self.turn_seconds.unwrap_or(1800),
             turn_steps: self.turn_steps.unwrap_or(200),
