@@ -80,6 +80,7 @@ impl ModelError {
         let (kind, what) = match status {
             401 | 403 => (ErrorKind::Auth, "The provider refused the key"),
             402 => (ErrorKind::Spend, "The provider wants to be paid"),
+            413 => (ErrorKind::ContextFull, "The request is too large"),
             404 => (ErrorKind::NotFound, "The provider does not know this model"),
             408 | 504 => (ErrorKind::Timeout, "The provider took too long"),
             429 => (ErrorKind::RateLimited, "The provider limits the rate"),
@@ -137,7 +138,9 @@ mod tests {
 
     #[test]
     fn a_status_says_what_a_caller_does_next() {
-        use ErrorKind::{Auth, BadRequest, NotFound, Overloaded, RateLimited, Spend, Timeout};
+        use ErrorKind::{
+            Auth, BadRequest, ContextFull, NotFound, Overloaded, RateLimited, Spend, Timeout,
+        };
         for (status, kind, retriable) in [
             (400, BadRequest, false),
             (401, Auth, false),
@@ -146,7 +149,7 @@ mod tests {
             (404, NotFound, false),
             (408, Timeout, true),
             (409, Overloaded, true),
-            (413, BadRequest, false),
+            (413, ContextFull, false),
             (429, RateLimited, true),
             (500, Overloaded, true),
             (504, Timeout, true),

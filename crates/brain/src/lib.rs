@@ -8,6 +8,7 @@
 //!
 //! What this crate may not know: the store, the hands, and who asked.
 
+mod anthropic;
 mod error;
 mod model;
 mod models;
@@ -16,6 +17,7 @@ mod prompt;
 mod rehearsal;
 mod retry;
 mod table;
+mod wire;
 
 pub use error::{ErrorKind, ModelError};
 pub use model::{Ask, Delta, Deltas, Model, Purpose};

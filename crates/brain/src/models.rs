@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use session::{ModelRef, Provider};
 
+use crate::anthropic::Anthropic;
 use crate::{Model, Patience, Rehearsal, table};
 
 /// How to reach the providers.
@@ -57,8 +58,14 @@ impl Models {
     /// A base URL that cannot be used.
     pub fn new(config: BrainConfig) -> Result<Self, ConfigError> {
         let test: Arc<dyn Model> = Arc::new(Rehearsal::new(config.patience));
+        let BrainConfig {
+            allow_http,
+            patience,
+            ..
+        } = config;
+        let anthropic = Anthropic::new(&config.anthropic_base_url, allow_http, patience)?;
         Ok(Self {
-            anthropic: test.clone(),
+            anthropic: Arc::new(anthropic),
             openai: test.clone(),
             test,
         })

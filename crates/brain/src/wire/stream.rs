@@ -1,0 +1,138 @@
+//! One request and its stream of events, watched by deadlines: for the first
+//! byte, for silence between bytes, and for the whole.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use super::client::Endpoint;
+use super::fault;
+use super::sse::{Event, Reader};
+use crate::{ErrorKind, ModelError, Patience};
+
+/// Bytes of an error answer that are read.
+const FAULT: usize = 64 * 1024;
+/// Bytes of one answer that are read.
+const LONGEST: u64 = 256 * 1024 * 1024;
+
+/// The events of one answer.
+#[derive(Debug)]
+pub(crate) struct Events {
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+    response: Response,
+    reader: Reader,
+    ready: VecDeque<Event>,
+    gap: Duration,
+    end: Instant,
+    left: u64,
+}
+
+/// Sends a request whose answer is a stream of events.
+pub(crate) async fn open(
+    endpoint: &Endpoint,
+    mut headers: HeaderMap,
+    body: Bytes,
+    patience: &Patience,
+) -> Result<Events, ModelError> {
+    let began = Instant::now();
+    let first = began + patience.first_byte.min(patience.total);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let request = endpoint.client.post(endpoint.url.clone());
+    let sent = request.headers(headers).body(body).send();
+    let response = timeout_at(first, sent)
+        .await
+        .map_err(|_| silent("did not begin to answer", patience.first_byte))?
+        .map_err(|error| unreachable(&error))?;
+    let request_id = fault::request_id(response.headers());
+    if response.status() != StatusCode::OK {
+        return Err(refused(response, began + patience.total.min(patience.gap)).await);
+    }
+    let mut events = Events {
+        request_id,
+        response,
+        reader: Reader::default(),
+        ready: VecDeque::new(),
+        gap: patience.gap,
+        end: began + patience.total,
+        left: LONGEST,
+    };
+    events.fill(first).await?;
+    Ok(events)
+}
+
+impl Events {
+    /// Reads events until `take` says that the answer is complete.
+    pub async fn read(
+        &mut self,
+        mut take: impl FnMut(&str) -> Result<bool, ModelError> + Send,
+    ) -> Result<(), ModelError> {
+        loop {
+            while let Some(event) = self.ready.pop_front() {
+                if take(&event.data)? {
+                    return Ok(());
+                }
+            }
+            let until = self.end.min(Instant::now() + self.gap);
+            if !self.fill(until).await? {
+                let words = "The stream ended before the answer was complete.";
+                return Err(ModelError::broken(words));
+            }
+        }
+    }
+
+    /// Waits for more bytes; false at the end of the stream.
+    async fn fill(&mut self, until: Instant) -> Result<bool, ModelError> {
+        let chunk = timeout_at(until, self.response.chunk()).await;
+        let chunk = chunk.map_err(|_| match until >= self.end {
+            true => ModelError::new(ErrorKind::Timeout, "The answer took too long as a whole."),
+            false => silent("stopped sending", self.gap),
+        })?;
+        let Some(bytes) = chunk.map_err(|error| unreachable(&error))? else {
+            return Ok(false);
+        };
+        let long = || ModelError::broken("The answer is longer than any answer should be.");
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left = left.ok_or_else(long)?;
+        let events = self.reader.feed(&bytes).map_err(|_| long())?;
+        self.ready.extend(events);
+        Ok(true)
+    }
+}
+
+/// Reads as much of an error answer as says what is wrong.
+async fn refused(mut response: Response, until: Instant) -> ModelError {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    // A body that stays away takes nothing from what the status says.
+    while let Ok(Ok(Some(chunk))) = timeout_at(until, response.chunk()).await {
+        body.extend_from_slice(&chunk);
+        if body.len() > FAULT {
+            break;
+        }
+    }
+    fault::of_answer(status, &headers, &body)
+}
+
+fn silent(what: &str, limit: Duration) -> ModelError {
+    let words = format!("The provider {what} within {limit:?}.");
+    ModelError::new(ErrorKind::Timeout, words)
+}
+
+/// The connection failed. The address is ours to know, and no secret; yet the
+/// innermost cause is what helps.
+fn unreachable(error: &reqwest::Error) -> ModelError {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let what = match error.is_connect() {
+        true => "The provider cannot be reached",
+        false => "The connection to the provider broke",
+    };
+    ModelError::broken(format!("{what}: {cause}."))
+}
