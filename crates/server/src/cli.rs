@@ -1,0 +1,287 @@
+//! The command line: one tree of commands, one exit code each.
+//!
+//! Commands about agents, sessions and credentials are clients of the HTTP face
+//! like any other program and know nothing of the store. `serve`, `demo`,
+//! `rehearse`, `key`, `config` and `doctor` act on this machine.
+
+mod agent;
+mod api;
+mod context;
+mod credential;
+mod demo;
+mod doctor;
+mod error;
+mod follow;
+mod key;
+mod limits;
+mod live;
+mod local;
+mod logging;
+mod options;
+mod out;
+mod paint;
+mod progress;
+mod rehearse;
+mod render;
+mod secret;
+mod serve;
+mod session;
+mod sse;
+mod table;
+mod text;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use context::Context;
+use error::CliError;
+use out::Out;
+
+/// Runs AI agents as durable sessions, and talks to the server that does.
+#[derive(Debug, Parser)]
+#[command(name = "oc", version, propagate_version = true, arg_required_else_help = true, after_help = AFTER)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "Exit codes: 0 done, 1 failed here, 2 wrong command line, 3 refused by the server, \
+4 conflict, 5 the server failed, 130 interrupted.";
+
+#[derive(Debug, Args)]
+struct Global {
+    /// One JSON document for programs instead of words for people
+    #[arg(long, global = true)]
+    json: bool,
+    /// No colours (as with NO_COLOR)
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// API key of the server to talk to
+    #[arg(
+        long,
+        global = true,
+        env = "OPENCOMPUTER_API_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        hide_short_help = true
+    )]
+    api_key: Option<String>,
+    /// Address of the server to talk to
+    #[arg(
+        long,
+        global = true,
+        env = "OPENCOMPUTER_API_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL",
+        hide_short_help = true
+    )]
+    api_url: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See it work: start a server, run an agent, watch it
+    Demo(demo::Demo),
+    /// Run the server
+    Serve(serve::Serve),
+    /// Define and look after agents
+    #[command(subcommand, visible_alias = "agents")]
+    Agent(agent::AgentCommand),
+    /// Start, watch and steer sessions
+    #[command(subcommand, visible_alias = "sessions")]
+    Session(session::SessionCommand),
+    /// Look after the providers' keys that agents use
+    #[command(subcommand, visible_alias = "credentials")]
+    Credential(credential::CredentialCommand),
+    /// Make and revoke API keys, on the server's machine
+    #[command(subcommand, visible_alias = "keys")]
+    Key(key::KeyCommand),
+    /// Show every option of the server, and where its value comes from
+    Config(Box<options::Given>),
+    /// Tell what this machine can and cannot isolate, and how to fix it
+    Doctor(Box<doctor::Doctor>),
+    /// Serve the rehearsal model over the Anthropic and OpenAI APIs
+    Rehearse(rehearse::Rehearse),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
+}
+
+/// Runs the command the program was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let matches = match Cli::command().try_get_matches_from(&arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            return misused(
+                &error,
+                arguments.iter().any(|argument| argument == "--json"),
+            );
+        }
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, false),
+    };
+    let out = Out::new(cli.global.json, cli.global.no_color);
+    let context = Context {
+        out,
+        url: cli.global.api_url,
+        key: cli.global.api_key,
+    };
+    match run(&context, cli.command, &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&error);
+            error.exit()
+        }
+    }
+}
+
+/// Help is no error; what is one ends with 2.
+fn misused(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let usage = CliError::Usage(first.trim_start_matches("error: ").to_owned());
+        eprintln!("{}", usage.json());
+        return usage.exit();
+    }
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), CliError> {
+    match command {
+        Command::Serve(serve) => serve::run(serve),
+        Command::Config(given) => {
+            options::run(context, *given, matches.subcommand_matches("config"))
+        }
+        Command::Version => version(context),
+        Command::Completions { shell } => completions(shell),
+        Command::Demo(demo) => until_interrupted(demo::run(context, demo)),
+        Command::Agent(command) => until_interrupted(agent::run(context, command)),
+        Command::Session(command) => until_interrupted(session::run(context, command)),
+        Command::Credential(command) => until_interrupted(credential::run(context, command)),
+        Command::Key(command) => until_interrupted(key::run(context, command)),
+        Command::Doctor(doctor) => until_interrupted(doctor::run(context, *doctor)),
+        Command::Rehearse(rehearse) => until_interrupted(rehearse::run(context, rehearse)),
+    }
+}
+
+/// Does the work, or stops at Ctrl-C.
+fn until_interrupted(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let work = Box::pin(work);
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = work => done,
+            _ = tokio::signal::ctrl_c() => Err(CliError::Interrupted),
+        }
+    });
+    // A read of standard input may still hang in a thread of its own.
+    runtime.shutdown_background();
+    done
+}
+
+fn version(context: &Context) -> Result<(), CliError> {
+    let version = env!("CARGO_PKG_VERSION");
+    if context.out.json {
+        context
+            .out
+            .value(&serde_json::json!({ "version": version }))
+    } else {
+        context.out.line(&format!("oc {version}"))
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "oc", &mut script);
+    Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_issue_is_there() {
+        let lines = [
+            "oc serve --listen 127.0.0.1:0 --data d --config c.toml",
+            "oc demo --data d --listen 127.0.0.1:1 --stop",
+            "oc rehearse --listen 127.0.0.1:9900",
+            "oc key create --name x",
+            "oc key list",
+            "oc key revoke key_1",
+            "oc agent create coder --prompt p --model test/demo --runtime native --tokens 5",
+            "oc agent get coder",
+            "oc agent get --agent coder",
+            "oc agent ls",
+            "oc agent update coder --model test/script",
+            "oc agent delete coder",
+            "oc session create --agent coder --input hi --source o/r@main",
+            "oc session get ses_1",
+            "oc session ls --status idle --agent coder",
+            "oc session logs ses_1 --follow --level user --type turn.* --deltas",
+            "oc session steer ses_1 text --interrupt",
+            "oc session result ses_1",
+            "oc session cancel ses_1",
+            "oc session archive ses_1",
+            "oc credential add --provider anthropic --key-env K --default",
+            "oc credential list",
+            "oc credential remove cred_1",
+            "oc credential set-default cred_1",
+            "oc config --json",
+            "oc doctor --json",
+            "oc doctor --reap --data d",
+            "oc version",
+            "oc completions bash",
+        ];
+        for line in lines {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(
+                parsed.is_ok(),
+                "{line}: {}",
+                parsed
+                    .err()
+                    .map(|error| error.to_string())
+                    .unwrap_or_default()
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_refused() {
+        for line in [
+            "oc fly",
+            "oc session logs",
+            "oc session logs s --deltas",
+            "oc agent create x --model m",
+            "oc credential add --key a --key-env b",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Golden text of every type of event.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn event(kind: &str, level: &str, body: Value) -> Value {
+    json!({ "seq": 1, "ts": "2026-01-02T03:04:05.000Z", "type": kind, "level": level, "body": body })
+}
+
+fn plain(kind: &str, level: &str, body: Value) -> String {
+    Render::new(Paint(false))
+        .event(&event(kind, level, body))
+        .unwrap_or_default()
+}
+
+#[test]
+fn every_type_has_its_line() {
+    let usage =
+        json!({ "input_tokens": 1200, "output_tokens": 34, "cache_read_input_tokens": 1000 });
+    let table = [
+        (
+            "user.message",
+            "user",
+            json!({ "text": "hi\nthere" }),
+            "you ▸ hi\n          there",
+        ),
+        (
+            "agent.message",
+            "user",
+            json!({ "text": "done" }),
+            "agent ▸ done",
+        ),
+        (
+            "agent.message",
+            "progress",
+            json!({ "text": "looking" }),
+            "agent · looking",
+        ),
+        (
+            "agent.thinking",
+            "progress",
+            json!({ "text": "hm" }),
+            "thinks · hm",
+        ),
+        (
+            "turn.started",
+            "progress",
+            json!({ "turn_id": "t" }),
+            "turn started",
+        ),
+        (
+            "turn.completed",
+            "user",
+            json!({ "yield_reason": "completed", "usage": usage }),
+            "✓ turn completed · 2,200 tokens in, 1,000 of them cached, 34 out",
+        ),
+        (
+            "turn.completed",
+            "user",
+            json!({ "yield_reason": "needs_input" }),
+            "? turn ended: waiting for your answer",
+        ),
+        (
+            "turn.completed",
+            "user",
+            json!({ "yield_reason": "budget_exceeded" }),
+            "■ turn ended: budget exceeded",
+        ),
+        (
+            "turn.completed",
+            "user",
+            json!({ "yield_reason": "error", "error": { "message": "no key" } }),
+            "✗ turn failed\n          no key",
+        ),
+        (
+            "tool.call",
+            "internal",
+            json!({ "tool": "bash", "args_summary": "ls -l" }),
+            "$ ls -l",
+        ),
+        (
+            "tool.call",
+            "internal",
+            json!({ "tool": "write", "args_summary": "a.py" }),
+            "write a.py",
+        ),
+        (
+            "exec.completed",
+            "internal",
+            json!({ "tool": "bash", "output": "one\ntwo", "exit_code": 0, "duration_ms": 12 }),
+            "one\n          two\n          ✓ · 12 ms",
+        ),
+        (
+            "exec.completed",
+            "internal",
+            json!({ "tool": "bash", "output": "", "exit_code": 3 }),
+            "exit 3",
+        ),
+        (
+            "exec.completed",
+            "internal",
+            json!({ "output": "x", "outcome": "killed", "reason": "out_of_memory", "bytes": 99999 }),
+            "x\n          stopped: out of memory · 99,999 bytes in all",
+        ),
+        (
+            "tool.result",
+            "internal",
+            json!({ "tool": "read", "output": "1 a", "is_error": false }),
+            "1 a\n          ✓",
+        ),
+        (
+            "tool.result",
+            "internal",
+            json!({ "tool": "read", "summary": "no such file", "is_error": true }),
+            "no such file\n          failed",
+        ),
+        (
+            "tool.indeterminate",
+            "progress",
+            json!({ "command": "make all\nmore" }),
+            "outcome unknown · make all …",
+        ),
+        (
+            "model.completed",
+            "internal",
+            json!({ "stop_reason": "tool_use", "usage": { "input_tokens": 1, "output_tokens": 2 } }),
+            "model answered · 1 tokens in, 2 out · tool use",
+        ),
+        (
+            "context.compacted",
+            "progress",
+            json!({ "summary": "shorter" }),
+            "compacted · shorter",
+        ),
+        (
+            "session.cancel_requested",
+            "progress",
+            json!({}),
+            "cancel requested",
+        ),
+        (
+            "session.archived",
+            "progress",
+            json!({}),
+            "session archived",
+        ),
+        (
+            "error.model",
+            "user",
+            json!({ "code": "auth", "message": "bad key", "retriable": true }),
+            "error.model (auth): bad key Sending the message again may help.",
+        ),
+        (
+            "preview.url",
+            "user",
+            json!({ "summary": "a page" }),
+            "preview.url · a page",
+        ),
+        ("brand.new", "user", json!({}), "brand.new · "),
+    ];
+    for (kind, level, body, want) in table {
+        assert_eq!(
+            plain(kind, level, body),
+            format!("03:04:05  {want}"),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn what_say_and_ask_do_is_shown_once_only() {
+    for tool in ["say", "ask"] {
+        assert_eq!(
+            plain(
+                "tool.call",
+                "internal",
+                json!({ "tool": tool, "args_summary": "x" })
+            ),
+            ""
+        );
+        assert_eq!(
+            plain(
+                "tool.result",
+                "internal",
+                json!({ "tool": tool, "output": "ok" })
+            ),
+            ""
+        );
+    }
+}
+
+#[test]
+fn a_turn_tells_how_long_it_took_if_its_start_was_seen() {
+    let mut render = Render::new(Paint(false));
+    let at = |ts: &str, kind: &str| json!({ "ts": ts, "type": kind, "body": { "turn_id": "t1", "yield_reason": "completed" } });
+    render.event(&at("2026-01-02T03:04:05.000Z", "turn.started"));
+    let end = render.event(&at("2026-01-02T03:04:06.250Z", "turn.completed"));
+    assert_eq!(end.as_deref(), Some("03:04:06  ✓ turn completed · 1.2 s"));
+    let again = render.event(&at("2026-01-02T03:04:07.000Z", "turn.completed"));
+    assert_eq!(again.as_deref(), Some("03:04:07  ✓ turn completed"));
+}
+
+#[test]
+fn a_strangers_output_cannot_steer_the_terminal() {
+    let evil = "\u{1b}[2J\u{1b}]0;owned\u{7}hello\u{1b}[1A";
+    for (kind, field) in [
+        ("exec.completed", "output"),
+        ("agent.message", "text"),
+        ("tool.call", "args_summary"),
+        ("weird", "summary"),
+    ] {
+        let shown = plain(kind, "user", json!({ "tool": "bash", field: evil }));
+        assert!(
+            shown.contains("hello") && !shown.contains('\u{1b}') && !shown.contains('\u{7}'),
+            "{kind}: {shown:?}"
+        );
+    }
+}
+
+#[test]
+fn long_output_is_shortened_and_dimmed() {
+    let output = (0..100).map(|n| format!("line {n}\n")).collect::<String>();
+    let body = json!({ "tool": "bash", "output": output, "exit_code": 0 });
+    let shown = Render::new(Paint(true))
+        .event(&event("exec.completed", "internal", body))
+        .unwrap_or_default();
+    assert_eq!(shown.lines().count(), OUTPUT + 1);
+    assert!(shown.contains("\x1b[2m… 93 more lines …\x1b[0m"), "{shown}");
+}
+
+#[test]
+fn an_event_of_any_shape_is_rendered() {
+    for event in [
+        json!({}),
+        json!(null),
+        json!({ "type": 7, "body": [] }),
+        json!({ "type": "turn.completed", "body": { "error": {} } }),
+    ] {
+        assert!(Render::new(Paint(false)).event(&event).is_some(), "{event}");
+    }
+}

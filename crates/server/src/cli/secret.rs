@@ -1,0 +1,130 @@
+//! Reads a provider's key from where it does not leak: a variable or standard
+//! input. On the command line it would be seen by everyone who lists processes
+//! and stay in the shell's history.
+
+use std::io::{BufRead, IsTerminal, Read};
+
+use clap::Args;
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use secrecy::SecretString;
+
+use super::error::CliError;
+
+/// Most bytes of a key.
+const MOST: u64 = 16 * 1024;
+
+/// Where a provider's key comes from.
+#[derive(Debug, Args)]
+pub(super) struct KeySource {
+    /// Name of an environment variable that holds the provider's key
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "key")]
+    pub key_env: Option<String>,
+    /// The provider's key itself. Others on this machine can see it while the
+    /// command runs and your shell may remember it: prefer --key-env or standard input
+    #[arg(long, value_name = "KEY", hide_env_values = true)]
+    pub key: Option<String>,
+}
+
+impl KeySource {
+    /// The key that was given, if any; never asks.
+    pub(super) fn given(&self) -> Result<Option<SecretString>, CliError> {
+        match (&self.key, &self.key_env) {
+            (Some(key), _) => whole(key.clone()).map(Some),
+            (None, Some(name)) => {
+                let value = std::env::var(name)
+                    .map_err(|_| CliError::Local(format!("the variable {name} is not set")))?;
+                whole(value).map(Some)
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The key that was given, else from standard input.
+    pub(super) fn read(&self) -> Result<SecretString, CliError> {
+        match self.given()? {
+            Some(key) => Ok(key),
+            None => from_stdin(),
+        }
+    }
+}
+
+fn whole(text: String) -> Result<SecretString, CliError> {
+    let key = text.trim();
+    if key.is_empty() {
+        return Err(CliError::Local(
+            "the key is empty: pipe it in, or give --key-env VARIABLE".to_owned(),
+        ));
+    }
+    Ok(SecretString::from(key.to_owned()))
+}
+
+fn from_stdin() -> Result<SecretString, CliError> {
+    let stdin = std::io::stdin();
+    let mut text = String::new();
+    if stdin.is_terminal() {
+        eprint!("Provider's key (not shown): ");
+        let _silent = Silent::new();
+        stdin.lock().take(MOST).read_line(&mut text)?;
+        eprintln!();
+    } else {
+        stdin.lock().take(MOST).read_to_string(&mut text)?;
+    }
+    whole(text)
+}
+
+/// While it lives, the terminal does not show what is typed.
+struct Silent(Option<Termios>);
+
+impl Silent {
+    fn new() -> Self {
+        let before = tcgetattr(std::io::stdin()).ok();
+        if let Some(mut quiet) = before.clone() {
+            quiet.local_flags.remove(LocalFlags::ECHO);
+            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &quiet);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn source(key: Option<&str>, key_env: Option<&str>) -> KeySource {
+        KeySource {
+            key: key.map(str::to_owned),
+            key_env: key_env.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_key_is_taken_from_where_it_was_said_to_be() {
+        let given = source(Some(" sk-1\n"), None).given().unwrap().unwrap();
+        assert_eq!(given.expose_secret(), "sk-1");
+        assert!(source(None, None).given().unwrap().is_none());
+        // PATH is the one variable every test has.
+        assert!(source(None, Some("PATH")).given().unwrap().is_some());
+    }
+
+    #[test]
+    fn an_absent_or_empty_key_is_an_error() {
+        assert_eq!(
+            source(None, Some("OC_NO_SUCH_VARIABLE"))
+                .given()
+                .unwrap_err()
+                .code(),
+            1
+        );
+        assert_eq!(source(Some("  "), None).given().unwrap_err().code(), 1);
+    }
+}

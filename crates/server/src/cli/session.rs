@@ -1,0 +1,110 @@
+//! `oc session`: start sessions, watch them, talk to them, end them.
+
+mod create;
+mod list;
+mod logs;
+mod talk;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::api::Ask;
+use super::context::{Context, field, moment};
+use super::error::CliError;
+use super::table;
+
+pub(super) use logs::{follow_turn, wait_turn};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// Start a session of an agent
+    Create(create::Create),
+    /// Show a session
+    Get(Which),
+    /// List sessions, newest first
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Show a session's events; --follow goes on until it is archived
+    Logs(logs::Logs),
+    /// Say something to a session, also while it runs
+    Steer(talk::Steer),
+    /// Show the result of a session's last turn
+    Result(Which),
+    /// Stop the running turn
+    Cancel(Which),
+    /// Close a session for good; its log stays
+    Archive(Which),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The session's id
+    id: String,
+}
+
+pub(super) async fn run(context: &Context, command: SessionCommand) -> Result<(), CliError> {
+    match command {
+        SessionCommand::Create(create) => create::run(context, create).await,
+        SessionCommand::Get(which) => {
+            let answer = context
+                .ask("reading the session", Ask::get(path(&which.id, "")))
+                .await?;
+            context.show(&answer, |session| card(context, session))
+        }
+        SessionCommand::List(list) => list::run(context, list).await,
+        SessionCommand::Logs(logs) => logs::run(context, logs).await,
+        SessionCommand::Steer(steer) => talk::steer(context, &steer).await,
+        SessionCommand::Result(which) => talk::result(context, &which.id).await,
+        SessionCommand::Cancel(which) => talk::end(context, &which.id, "cancel").await,
+        SessionCommand::Archive(which) => talk::end(context, &which.id, "archive").await,
+    }
+}
+
+/// A path below a session.
+pub(super) fn path(id: &str, below: &str) -> String {
+    let id: String = id
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        .collect();
+    format!("/v3/sessions/{id}{below}")
+}
+
+fn card(context: &Context, session: &Value) -> String {
+    let of = |name| field(session, name);
+    let mut pairs = vec![
+        ("id", of("id")),
+        ("status", of("status")),
+        ("agent", of("agent_id")),
+        ("model", field(&session["agent_snapshot"], "model")),
+        ("credential", of("credential_id")),
+        ("events", of("head")),
+        ("created", moment(session, "created_at")),
+    ];
+    if let Some(tokens) = session["usage"]["tokens"].as_u64() {
+        pairs.push(("tokens", tokens.to_string()));
+    }
+    for name in ["key", "metadata", "limits"] {
+        if !session[name].is_null() {
+            pairs.push((name, of(name)));
+        }
+    }
+    if session["last_turn"].is_object() {
+        let turn = &session["last_turn"];
+        pairs.push((
+            "last turn",
+            format!("{} ({})", field(turn, "state"), field(turn, "yield_reason")),
+        ));
+    }
+    table::pairs(context.out.paint, &pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_lead_to_another_path() {
+        assert_eq!(path("ses_1", "/result"), "/v3/sessions/ses_1/result");
+        assert_eq!(path("../agents?x=1", ""), "/v3/sessions/agentsx1");
+    }
+}

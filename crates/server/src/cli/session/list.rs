@@ -1,0 +1,85 @@
+//! `oc session list`.
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::cli::agent;
+use crate::cli::api::Ask;
+use crate::cli::context::{Context, field, moment};
+use crate::cli::error::CliError;
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Sessions of this agent only, by id or name
+    #[arg(long, value_name = "ID|NAME")]
+    agent: Option<String>,
+    /// Sessions of this status only
+    #[arg(long, value_parser = ["queued", "running", "awaiting_input", "idle", "failed", "archived"])]
+    status: Option<String>,
+    /// The session of this key only
+    #[arg(long)]
+    key: Option<String>,
+    /// Most sessions to list
+    #[arg(long)]
+    limit: Option<u32>,
+    /// Where to go on, as a list before said
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+pub(super) async fn run(context: &Context, list: List) -> Result<(), CliError> {
+    let agent = match &list.agent {
+        Some(reference) => Some(agent::find(&context.api()?, reference).await?),
+        None => None,
+    };
+    let ask = Ask::get("/v3/sessions")
+        .with("agent", agent)
+        .with("status", list.status)
+        .with("key", list.key)
+        .with("limit", list.limit)
+        .with("cursor", list.cursor);
+    let answer = context.ask("listing sessions", ask).await?;
+    let heading = ["ID", "STATUS", "AGENT", "MODEL", "EVENTS", "CREATED"];
+    context.page(
+        &answer,
+        &heading,
+        row,
+        "No sessions here: oc session create --agent NAME --input …",
+    )
+}
+
+fn row(session: &Value) -> Vec<String> {
+    let of = |name| field(session, name);
+    vec![
+        of("id"),
+        of("status").replace('_', " "),
+        of("agent_id"),
+        field(&session["agent_snapshot"], "model"),
+        of("head"),
+        moment(session, "created_at"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_row_tells_what_a_person_looks_for() {
+        let session = json!({ "id": "ses_1", "status": "awaiting_input", "agent_id": "agt_1", "head": 7,
+            "agent_snapshot": { "model": "test/demo" }, "created_at": "2026-01-02T03:04:05.000Z" });
+        assert_eq!(
+            row(&session),
+            [
+                "ses_1",
+                "awaiting input",
+                "agt_1",
+                "test/demo",
+                "7",
+                "2026-01-02 03:04:05"
+            ]
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! `oc session logs`: the past, and with `--follow` what happens from then on.
+
+use clap::Args;
+use serde_json::json;
+
+use super::path;
+use crate::cli::api::Ask;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::follow::{Follow, Seen, Wanted};
+use crate::cli::live::Live;
+use crate::cli::progress::during;
+use crate::cli::render::Render;
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The session's id
+    id: String,
+    /// Go on with what happens next, until the session is archived
+    #[arg(long, short)]
+    follow: bool,
+    /// How much: user (messages, results), progress (and turns), internal (all)
+    #[arg(long, value_parser = ["user", "progress", "internal"])]
+    level: Option<String>,
+    /// Only events of this type: exact, or like turn.* or *.message
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Only events of this turn
+    #[arg(long)]
+    turn: Option<String>,
+    /// Only events after this number
+    #[arg(long, default_value_t = 0)]
+    after: u64,
+    /// With --follow: show the model's words as they come
+    #[arg(long, requires = "follow")]
+    deltas: bool,
+}
+
+pub(super) async fn run(context: &Context, logs: Logs) -> Result<(), CliError> {
+    if !logs.follow {
+        return past(context, &logs).await;
+    }
+    let wanted = Wanted {
+        level: logs.level,
+        kind: logs.kind,
+        turn: logs.turn,
+        deltas: logs.deltas,
+    };
+    let mut live = Live::new(context.out);
+    watch(context, &logs.id, wanted, logs.after, false, |seen| {
+        show(context, &mut live, seen)
+    })
+    .await
+}
+
+/// Watches a session from after an event until it comes to rest.
+pub(crate) async fn follow_turn(context: &Context, id: &str, after: u64) -> Result<(), CliError> {
+    let wanted = Wanted {
+        deltas: context.out.terminal && !context.out.json,
+        ..Wanted::default()
+    };
+    let mut live = Live::new(context.out);
+    watch(context, id, wanted, after, true, |seen| {
+        show(context, &mut live, seen)
+    })
+    .await
+}
+
+/// Waits until a session comes to rest, and shows nothing.
+pub(crate) async fn wait_turn(context: &Context, id: &str) -> Result<(), CliError> {
+    let wanted = Wanted {
+        kind: Some("turn.completed".to_owned()),
+        ..Wanted::default()
+    };
+    watch(context, id, wanted, 0, true, |_| Ok(())).await
+}
+
+/// Sees everything there is to see, until the session is archived, or at rest
+/// if that is enough.
+async fn watch(
+    context: &Context,
+    id: &str,
+    wanted: Wanted,
+    after: u64,
+    until_rest: bool,
+    mut show: impl FnMut(&Seen) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let api = context.api()?;
+    let mut follow = Follow::new(&api, id, wanted, after);
+    while let Some(seen) = follow.next().await? {
+        show(&seen)?;
+        match seen {
+            Seen::Lost(ms) => {
+                let waiting = "the connection is lost; trying again (Ctrl-C to stop)";
+                during(context.out, waiting, Follow::pause(ms)).await;
+            }
+            // What was said meanwhile may have queued another turn.
+            Seen::Event(event) if until_rest && event["type"] == "turn.completed" => {
+                let session = api.send(Ask::get(path(id, ""))).await?.value;
+                if !matches!(session["status"].as_str(), Some("queued" | "running")) {
+                    return Ok(());
+                }
+            }
+            Seen::Event(_) | Seen::Delta(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn show(context: &Context, live: &mut Live, seen: &Seen) -> Result<(), CliError> {
+    match seen {
+        Seen::Event(event) if context.out.json => context.out.value(event),
+        Seen::Delta(delta) if context.out.json => context.out.value(&json!({ "delta": delta })),
+        Seen::Event(event) => live.event(event),
+        Seen::Delta(delta) => live.delta(delta),
+        Seen::Lost(_) => live.break_line(),
+    }
+}
+
+async fn past(context: &Context, logs: &Logs) -> Result<(), CliError> {
+    let (mut after, mut all, mut render) = (logs.after, Vec::new(), Render::new(context.out.paint));
+    loop {
+        let ask = Ask::get(path(&logs.id, "/events"))
+            .with("after", Some(after))
+            .with("level", logs.level.as_ref())
+            .with("type", logs.kind.as_ref())
+            .with("turn_id", logs.turn.as_ref());
+        let mut page = context.ask("reading events", ask).await?.value;
+        let events = page["data"]
+            .as_array_mut()
+            .map(std::mem::take)
+            .unwrap_or_default();
+        if context.out.json {
+            all.extend(events);
+        } else {
+            events
+                .iter()
+                .filter_map(|event| render.event(event))
+                .try_for_each(|lines| context.out.line(&lines))?;
+        }
+        match page["next_cursor"]
+            .as_str()
+            .and_then(|cursor| cursor.parse::<u64>().ok())
+        {
+            Some(cursor) if cursor > after => after = cursor,
+            _ => break,
+        }
+    }
+    if context.out.json {
+        context
+            .out
+            .value(&json!({ "data": all, "next_cursor": null }))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! `oc session steer`, `result`, `cancel`, `archive`.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::path;
+use crate::cli::api::Ask;
+use crate::cli::context::{Context, field};
+use crate::cli::error::CliError;
+use crate::cli::limits::body;
+use crate::cli::paint::clean;
+use crate::cli::text;
+
+#[derive(Debug, Args)]
+pub(crate) struct Steer {
+    /// The session's id
+    id: String,
+    /// What to say: text, @file, or - for standard input
+    text: String,
+    /// Cut the current step short instead of waiting for its end
+    #[arg(long)]
+    interrupt: bool,
+    /// Makes the message safe to repeat; a fresh one if absent
+    #[arg(long)]
+    idempotency_key: Option<String>,
+    /// Watch the session until it comes to rest
+    #[arg(long, short)]
+    follow: bool,
+}
+
+pub(super) async fn steer(context: &Context, steer: &Steer) -> Result<(), CliError> {
+    let key = steer
+        .idempotency_key
+        .clone()
+        .unwrap_or_else(|| format!("oc-cli-{:032x}", rand::random::<u128>()));
+    let body = body([
+        ("text", Some(json!(text::given(&steer.text)?))),
+        ("idempotency_key", Some(json!(key))),
+        ("interrupt", steer.interrupt.then_some(Value::Bool(true))),
+    ]);
+    let ask = Ask::post(path(&steer.id, "/messages"))
+        .body(body)
+        .idempotent(key);
+    let answer = context.ask("sending the message", ask).await?;
+    if steer.follow {
+        let seq = answer.value["event"]["seq"].as_u64().unwrap_or(0);
+        return super::logs::follow_turn(context, &steer.id, seq.saturating_sub(1)).await;
+    }
+    context.show(&answer, |sent| {
+        let status = field(&sent["session"], "status");
+        format!(
+            "Said, as event {}. The session is {}.",
+            field(&sent["event"], "seq"),
+            status.replace('_', " ")
+        )
+    })
+}
+
+pub(super) async fn result(context: &Context, id: &str) -> Result<(), CliError> {
+    let answer = context
+        .ask("reading the result", Ask::get(path(id, "/result")))
+        .await?;
+    context.show(&answer, |result| {
+        let text = result["result"]["body"]["text"].as_str().map(clean);
+        text.unwrap_or_else(|| match result["last_turn"]["yield_reason"].as_str() {
+            Some(reason) => format!(
+                "No result: the last turn ended with {}.",
+                reason.replace('_', " ")
+            ),
+            None => "No result yet.".to_owned(),
+        })
+    })
+}
+
+/// Cancels the running turn, or archives the session.
+pub(super) async fn end(context: &Context, id: &str, how: &str) -> Result<(), CliError> {
+    let what = if how == "cancel" {
+        "asking the turn to stop"
+    } else {
+        "archiving the session"
+    };
+    let answer = context
+        .ask(what, Ask::post(path(id, &format!("/{how}"))))
+        .await?;
+    context.show(&answer, |session| {
+        let status = field(session, "status").replace('_', " ");
+        match how {
+            "cancel" if status == "running" => "The running turn will stop.".to_owned(),
+            _ => format!("The session is {status}."),
+        }
+    })
+}
