@@ -145,8 +145,7 @@ impl Inner {
         let seat = self.seats.take(sandbox).map_err(Error::Refused)?;
         let (addresses, port) = self.addresses(to).await?;
         let stream = self.connect(&addresses, port).await?;
-        // A small write waits for nobody: the guest already gathered it.
-        stream.set_nodelay(true).map_err(Error::Unreachable)?;
+        connect::tune(&stream).map_err(Error::Unreachable)?;
         Ok(Connection::new(stream, Arc::clone(&self.counters), seat))
     }
 

@@ -52,6 +52,8 @@ pub fn configure(listener: u16) -> io::Result<Network> {
     loopback::up()?;
     let ipv6 = loopback::up_v6().is_ok();
     let installed = redirect::install(listener);
+    // Where it fails, the sandbox only has the kernel's own, larger buffers.
+    let _ = small_buffers();
     Ok(Network {
         redirect: installed.is_ok(),
         missing: installed
@@ -82,6 +84,14 @@ pub fn probe(listener: u16) -> io::Result<Network> {
 /// namespace harms nobody.
 fn free_low_ports() -> io::Result<()> {
     std::fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
+}
+
+/// No connection inside may hold more than a megabyte each way in the kernel:
+/// cgroup v1 does not count that as the sandbox's memory unless told to, and
+/// it takes from what the whole host has for TCP.
+fn small_buffers() -> io::Result<()> {
+    std::fs::write("/proc/sys/net/ipv4/tcp_rmem", "4096 131072 1048576")?;
+    std::fs::write("/proc/sys/net/ipv4/tcp_wmem", "4096 65536 1048576")
 }
 
 #[cfg(test)]

@@ -182,6 +182,25 @@ fn other_datagrams_fail_at_once_and_loopback_ones_do_not() {
 }
 
 #[test]
+fn a_connection_nobody_reads_holds_little_of_the_hosts_memory() {
+    in_namespace(
+        "a_connection_nobody_reads_holds_little_of_the_hosts_memory",
+        || {
+            configure(LISTENER).unwrap();
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+            let _held = server.accept().unwrap();
+            client.set_nonblocking(true).unwrap();
+            let (piece, mut held) = (vec![0; 1 << 20], 0);
+            while let Ok(more) = client.write(&piece) {
+                held += more;
+            }
+            assert!(held < 3 << 20, "{held}");
+        },
+    );
+}
+
+#[test]
 fn a_second_configuration_is_refused() {
     in_namespace("a_second_configuration_is_refused", || {
         configure(LISTENER).unwrap();
