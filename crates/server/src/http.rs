@@ -1,0 +1,62 @@
+//! The HTTP faces: a request becomes a command or a look at the store, and what
+//! comes back is rendered. No rule about sessions lives here.
+//!
+//! All routes stand in one list, [`routes`]; one file per noun says what each
+//! does. What every request gets is in `request`.
+
+mod auth;
+mod cors;
+mod json;
+mod openapi;
+mod ops;
+mod problem;
+mod query;
+mod request;
+mod serve;
+mod unbuilt;
+mod v3;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{from_fn, from_fn_with_state};
+use utoipa_axum::router::OpenApiRouter;
+
+pub use serve::serve;
+
+use crate::app::App;
+use problem::{Code, Problem};
+
+/// Every route there is, with its description.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .merge(v3::agents::routes())
+        .merge(v3::credentials::routes())
+        .merge(v3::sessions::routes())
+        .merge(v3::events::routes())
+        .merge(v3::messages::routes())
+        .merge(v3::turns::routes())
+        .merge(v3::tokens::routes())
+        .merge(ops::routes())
+}
+
+/// The whole face, ready to serve.
+pub fn router(app: App) -> Router {
+    let (built, _) = routes().split_for_parts();
+    built
+        .merge(unbuilt::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(cors::open))
+        .layer(from_fn_with_state(app.clone(), request::every))
+        .with_state(app)
+}
+
+async fn unknown(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::new(Code::NotFound, format!("there is no route {method} {path}"))
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::new(Code::MethodNotAllowed, format!("{path} has no method {method}"))
+}

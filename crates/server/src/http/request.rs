@@ -1,0 +1,168 @@
+//! What every request gets, whatever its route: an id, one line in the log, a
+//! count, an end to panics, and the rendering of problems. It knows no route.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use session::id::Noun;
+use tracing::Instrument;
+
+use super::problem::{Code, Problem};
+use crate::app::App;
+use crate::clock;
+
+/// The header that carries a request's id.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What became known of a request while it was handled, for its line in the log.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(Arc<OnceLock<String>>);
+
+impl Seen {
+    /// Notes whose request it is.
+    pub fn org(&self, org: &str) {
+        // A second note can only say the same.
+        let _ = self.0.set(org.to_owned());
+    }
+}
+
+/// Wraps every route.
+pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = clock::fresh(Noun::Request);
+    let seen = Seen::default();
+    request.extensions_mut().insert(seen.clone());
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+    let session = session_in(request.uri().path()).map(str::to_owned);
+
+    let span = tracing::info_span!("request", request = %id);
+    let caught = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let response = caught.unwrap_or_else(|_| {
+        tracing::error!(parent: &span, route, "a handler panicked");
+        Problem::new(Code::Internal, "something is wrong inside the server; its log has the details").into_response()
+    });
+    let response = finish(response, &id);
+
+    let took = began.elapsed();
+    let status = response.status().as_u16();
+    app.metrics.request(method.as_str(), route, status, took);
+    let ms = took.as_secs_f64() * 1000.0;
+    let org = seen.0.get().map_or("", String::as_str);
+    let session = session.as_deref().unwrap_or("");
+    if route.starts_with("/v3") || status >= 500 {
+        tracing::info!(request = %id, %method, route, status, ms, org, session, "answered");
+    } else {
+        tracing::debug!(request = %id, %method, route, status, ms, "answered");
+    }
+    response
+}
+
+/// The session a path is about, for the log.
+fn session_in(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/v3/sessions/")?;
+    rest.split('/').next().filter(|id| id.starts_with("ses_") && id.len() < 64)
+}
+
+/// Renders the problem, if it is one, and adds what every answer has.
+fn finish(mut response: Response, id: &str) -> Response {
+    let problem = response.extensions_mut().remove::<Problem>().or_else(|| foreign(response.status(), &response));
+    let mut response = match problem {
+        Some(problem) => render(problem, id, &response),
+        None => response,
+    };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Answers hold what only the holder of a key may see.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A refusal that the framework made by itself.
+fn foreign(status: StatusCode, response: &Response) -> Option<Problem> {
+    let json = response.headers().get("content-type").is_some_and(|kind| kind == "application/json");
+    if json || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    let code = match status {
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+        status if status.is_client_error() => Code::Malformed,
+        _ => Code::Internal,
+    };
+    Some(Problem::new(code, status.canonical_reason().unwrap_or("refused").to_lowercase()))
+}
+
+fn render(problem: Problem, id: &str, from: &Response) -> Response {
+    let code = problem.code;
+    let mut response = (code.status(), Json(problem.envelope(id))).into_response();
+    let headers = response.headers_mut();
+    if let Some(allow) = from.headers().get(ALLOW) {
+        headers.insert(ALLOW, allow.clone());
+    }
+    if code == Code::Unauthorized {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if code.status() == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_session_s_id_is_logged_as_one() {
+        for (path, want) in [
+            ("/v3/sessions/ses_1/events", Some("ses_1")),
+            ("/v3/sessions/ses_1", Some("ses_1")),
+            ("/v3/sessions/other", None),
+            ("/v3/sessions", None),
+            ("/v3/agents/ses_1", None),
+        ] {
+            assert_eq!(session_in(path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_is_an_envelope_with_an_id() {
+        let foreign = StatusCode::URI_TOO_LONG.into_response();
+        for (response, status) in [(Problem::missing("agent", "x").into_response(), 404), (foreign, 400)] {
+            let response = finish(response, "req_1");
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers()["content-type"], "application/json");
+            assert_eq!(response.headers()[REQUEST_ID], "req_1");
+        }
+    }
+
+    #[test]
+    fn what_may_be_tried_again_says_when_and_a_missing_key_says_how() {
+        let busy = finish(Problem::new(Code::Busy, "x").into_response(), "r");
+        assert_eq!(busy.headers()[RETRY_AFTER], "1");
+        let stranger = finish(Problem::new(Code::Unauthorized, "x").into_response(), "r");
+        assert_eq!(stranger.headers()[WWW_AUTHENTICATE], "Bearer");
+    }
+
+    #[test]
+    fn an_answer_is_left_as_it_is() {
+        let response = finish((StatusCode::CREATED, "text").into_response(), "r");
+        assert_eq!(response.status(), StatusCode::CREATED);
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    }
+}

@@ -1,0 +1,16 @@
+//! The `v3` face: durable sessions, as the contract (v3.md) has them. One file
+//! per noun; what objects look like on the wire stands beside their routes.
+
+pub mod agents;
+mod command;
+pub mod credentials;
+mod event;
+pub mod events;
+mod limits;
+pub mod messages;
+mod said;
+pub mod sessions;
+mod stream;
+pub mod tokens;
+pub mod turns;
+mod usage;

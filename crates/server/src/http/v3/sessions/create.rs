@@ -1,0 +1,265 @@
+//! Making a session. Everything durable about it is one transaction: row, first
+//! message, client token, the answer to a repeated key, and, where this node has
+//! room, the lease, so that the run begins without another commit.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use session::config::Bounds;
+use session::id::Noun;
+use session::{Decided, Frozen, Limits, ModelRef, State, decide};
+use sha2::{Digest, Sha256};
+use store::{AgentRow, Created, NewSession, NewToken, Once, Projection, SessionRow};
+use utoipa::ToSchema;
+
+use super::object::SessionObject;
+use crate::app::App;
+use crate::clock;
+use crate::http::json::{Sent, need, short};
+use crate::http::problem::{Code, Problem};
+use crate::http::v3::limits::LimitsIn;
+use crate::http::v3::said::{Input, KEY, Said};
+use crate::http::v3::{agents, credentials, messages, tokens};
+
+/// Fields of the contract that this build does not have yet.
+const UNBUILT: [&str; 4] = ["webhook", "destinations", "sources", "revision"];
+/// Most bytes of the caller's own object, as sent.
+const METADATA: usize = 16 * 1024;
+
+/// A session to be started.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct CreateSession {
+    /// The agent, by id or by name.
+    #[schema(value_type = String, required = true)]
+    agent: Option<String>,
+    /// The first message.
+    #[schema(value_type = Input, required = true)]
+    input: Option<serde_json::Value>,
+    /// Another model than the agent's.
+    #[schema(nullable = false)]
+    model: Option<String>,
+    /// Limits over the agent's, field by field.
+    #[schema(nullable = false)]
+    limits: Option<LimitsIn>,
+    /// Get or create: the same key finds the same session.
+    #[schema(nullable = false)]
+    key: Option<String>,
+    /// The caller's own object, at most 16 KiB; never shown to the model.
+    #[schema(value_type = Object, nullable = false)]
+    metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A session, and a token for its user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedSession {
+    /// The session.
+    session: SessionObject,
+    /// Opens it to read and steer, for an hour.
+    client_token: String,
+}
+
+/// The caller's object, in the very text that was sent.
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+}
+
+/// Makes a session, or finds the one that the same request made before.
+pub async fn create(
+    app: &App,
+    org: String,
+    headers: &HeaderMap,
+    sent: &Sent,
+) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
+    sent.refuse(&UNBUILT)?;
+    let wanted: CreateSession = sent.parse()?;
+    let metadata = metadata(sent, wanted.metadata.is_some())?;
+    let said = Said::input(input(need(wanted.input, "input")?)?)?;
+    let key = wanted.key.map(|key| short(key, "key", KEY)).transpose()?;
+    let once = once(key.clone(), messages::header_key(headers)?, sent);
+    let agent = agent(app, &org, need(wanted.agent, "agent")?).await?;
+    let frozen = freeze(app, agent, wanted.model, wanted.limits).await?;
+
+    let now = clock::now();
+    let id = clock::fresh(Noun::Session);
+    let decided = decide(&id, &frozen, &State::default(), said.command(), now);
+    let Decided { drafts, state } = decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
+    let project = Projection::of(&id, &frozen, &state, now);
+    let token = tokens::usual(now);
+    let new = NewSession {
+        id,
+        org,
+        key,
+        once,
+        frozen,
+        metadata,
+        at: now,
+        drafts,
+        project,
+        birth: None,
+        token: Some(token.clone()),
+    };
+    bear(app, new, token).await
+}
+
+/// Writes the session, and hands it to this node's driver if there is room.
+async fn bear(app: &App, mut new: NewSession, token: NewToken) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
+    let (place, birth) = app.births.reserve(app).unzip();
+    new.birth = birth;
+    let answer = |status, row: SessionRow| {
+        Ok((status, Json(CreatedSession { session: row.into(), client_token: token.token })))
+    };
+    match app.store.create_session(new).await? {
+        Created::New { row, events } => {
+            app.metrics.appended(events.len());
+            if let Some(place) = place {
+                place.take((*row).clone(), events);
+            }
+            answer(StatusCode::CREATED, *row)
+        }
+        Created::Replay(row) => answer(StatusCode::OK, *row),
+        Created::Conflict(row) => Err(Problem::new(
+            Code::Conflict,
+            format!("create key already used with a different request: it made {}", row.id),
+        )),
+    }
+}
+
+/// A string or an envelope; which of the two is told before its fields are read,
+/// so that a wrong field can be named.
+fn input(value: serde_json::Value) -> Result<Input, Problem> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Ok(Input::Text(text)),
+        Value::Object(_) => serde_path_to_error::deserialize(value).map(Input::Envelope).map_err(|error| {
+            let path = format!("input.{}", error.path());
+            let message = format!("`{path}`: {}", error.into_inner());
+            Problem::invalid(&path, message)
+        }),
+        _ => Err(Problem::invalid("input", "`input` must be a text or an envelope with a `text`")),
+    }
+}
+
+fn metadata(sent: &Sent, there: bool) -> Result<Option<String>, Problem> {
+    if !there {
+        return Ok(None);
+    }
+    let Metadata { metadata } = sent.verbatim()?;
+    let text = metadata.map_or("", RawValue::get);
+    if text.len() > METADATA {
+        let message = format!("`metadata` has {} bytes; at most {METADATA} are kept", text.len());
+        return Err(Problem::invalid("metadata", message));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// What makes the request happen once: its own key, or else the header's.
+fn once(key: Option<String>, header: Option<String>, sent: &Sent) -> Option<Once> {
+    let (scope, key) = match (key, header) {
+        (Some(key), _) => ("session.key", key),
+        (None, Some(key)) => ("session.idempotency_key", key),
+        (None, None) => return None,
+    };
+    let request = Sha256::digest(sent.canonical("key"));
+    let request = request.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(Once { scope, key, request })
+}
+
+async fn agent(app: &App, org: &str, named: String) -> Result<AgentRow, Problem> {
+    let named = short(named, "agent", 256)?;
+    let by_id = match app.store.agent(org, &named).await {
+        Err(store::Error::NotFound) => app.store.agent_by_name(org, &named).await,
+        found => found,
+    };
+    by_id.map_err(|error| match error {
+        store::Error::NotFound => Problem::missing("agent", &named).at("agent"),
+        error => error.into(),
+    })
+}
+
+/// What the session keeps of its agent for ever.
+async fn freeze(
+    app: &App,
+    agent: AgentRow,
+    model: Option<String>,
+    limits: Option<LimitsIn>,
+) -> Result<Frozen, Problem> {
+    let model = agents::model(model.unwrap_or_else(|| agent.active.model.clone()), &agent.runtime)?;
+    let credential = credentials::resolve(app, &agent, model.provider).await?;
+    let limits = limits.map(Limits::from).unwrap_or_default().over(agent.limits);
+    Ok(Frozen {
+        bounds: bounds(app, &model),
+        agent: agent.id,
+        revision: agent.active.number,
+        prompt: agent.active.prompt,
+        prompt_hash: agent.active.prompt_hash,
+        model,
+        runtime: agent.runtime,
+        credential,
+        limits,
+    })
+}
+
+/// The platform's own limits: the operator's where set, else the model's.
+fn bounds(app: &App, model: &ModelRef) -> Bounds {
+    let config = &app.config;
+    Bounds {
+        turn_seconds: config.turn_seconds,
+        steps: config.turn_steps,
+        max_tokens: config.max_output_tokens.unwrap_or_else(|| app.models.max_output(model)),
+        window: config.context_window.unwrap_or_else(|| app.models.window(model)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::FromRequest;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn sent(text: &str) -> Sent {
+        let request = axum::extract::Request::new(axum::body::Body::from(text.to_owned()));
+        Sent::from_request(request, &()).await.unwrap()
+    }
+
+    #[test]
+    fn an_input_is_a_text_or_an_envelope_and_its_wrong_field_is_named() {
+        assert!(matches!(input(json!("hi")), Ok(Input::Text(_))));
+        assert!(matches!(input(json!({ "text": "hi" })), Ok(Input::Envelope(_))));
+        for (value, param) in [
+            (json!(5), "input"),
+            (json!([]), "input"),
+            (json!({ "text": 5 }), "input.text"),
+            (json!({ "text": "x", "refs": "y" }), "input.refs"),
+        ] {
+            assert_eq!(input(value).unwrap_err().param.as_deref(), Some(param));
+        }
+    }
+
+    #[tokio::test]
+    async fn metadata_is_kept_as_text_up_to_its_limit() {
+        let kept = metadata(&sent("{\"metadata\": {\"b\":1.0, \"a\":2}}").await, true).unwrap();
+        assert_eq!(kept.as_deref(), Some("{\"b\":1.0, \"a\":2}"));
+        assert_eq!(metadata(&sent("{}").await, false).unwrap(), None);
+        for (length, fits) in [(METADATA, true), (METADATA + 1, false)] {
+            let text = format!("{{\"a\":\"{}\"}}", "x".repeat(length - 8));
+            let body = sent(&format!("{{\"metadata\":{text}}}")).await;
+            assert_eq!(metadata(&body, true).is_ok(), fits, "{length}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_body_s_key_wins_and_neither_key_changes_the_digest() {
+        let one = sent("{\"agent\":\"a\",\"key\":\"k\"}").await;
+        let two = sent("{ \"agent\" : \"a\" }").await;
+        let by_key = once(Some("k".into()), Some("h".into()), &one).unwrap();
+        let by_header = once(None, Some("h".into()), &two).unwrap();
+        assert_eq!((by_key.scope, by_key.key.as_str()), ("session.key", "k"));
+        assert_eq!((by_header.scope, by_header.key.as_str()), ("session.idempotency_key", "h"));
+        assert_eq!(by_key.request, by_header.request);
+        assert_eq!(once(None, None, &two), None);
+    }
+}

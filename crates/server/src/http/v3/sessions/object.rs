@@ -1,0 +1,210 @@
+//! A session on the wire.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use session::{Frozen, Limits, State, id};
+use store::SessionRow;
+use utoipa::ToSchema;
+
+use crate::clock;
+use crate::http::v3::limits::LimitsIn;
+use crate::http::v3::usage::UsageObject;
+
+/// One durable conversation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
+pub struct SessionObject {
+    /// Its id.
+    id: String,
+    /// `queued`, `running`, `awaiting_input`, `idle`, `failed` or `archived`.
+    status: String,
+    /// Newest number of its log.
+    head: u64,
+    /// Newest input the runtime has taken.
+    input_cursor: u64,
+    /// Its agent.
+    agent_id: String,
+    /// `managed` or a credential's id.
+    credential_id: String,
+    /// What is pinned of the agent.
+    agent_snapshot: SnapshotObject,
+    /// The newest turn.
+    last_turn: Option<LastTurnObject>,
+    /// What its ended turns used.
+    usage: UsageObject,
+    /// Limits, its own over the agent's.
+    #[schema(value_type = LimitsIn)]
+    limits: Limits,
+    /// The caller's own object, as sent.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+    /// The caller's routing key.
+    key: Option<String>,
+    /// When it was made.
+    created_at: String,
+}
+
+/// What a session pins of its agent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgentSnapshot)]
+pub struct SnapshotObject {
+    /// `sha256:` and the hex digest of the prompt.
+    prompt_hash: String,
+    /// `provider/name`.
+    model: String,
+    /// What drives it.
+    runtime: String,
+    /// The agent's revision.
+    revision: u32,
+    /// The same.
+    agent_revision_number: u32,
+}
+
+/// A turn in short.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LastTurn)]
+pub struct LastTurnObject {
+    /// Its id.
+    id: String,
+    /// `running`, `ok` or `error`.
+    #[schema(value_type = String, example = "ok")]
+    state: &'static str,
+    /// Why it came to rest.
+    #[schema(value_type = Option<String>)]
+    yield_reason: Option<&'static str>,
+    /// The event that carries its result.
+    result_event_id: Option<String>,
+}
+
+/// A page of sessions, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionPage {
+    /// The sessions.
+    pub data: Vec<SessionObject>,
+    /// Goes on as `cursor`, if there are more.
+    pub next_cursor: Option<String>,
+}
+
+impl From<SessionRow> for SessionObject {
+    fn from(row: SessionRow) -> Self {
+        let Frozen { agent, credential, limits, .. } = &row.frozen;
+        Self {
+            agent_id: agent.clone(),
+            credential_id: credential.clone(),
+            agent_snapshot: snapshot(&row.frozen),
+            last_turn: last_turn(&row.id, &row.state),
+            usage: row.state.usage.into(),
+            limits: *limits,
+            metadata: row.metadata.and_then(|text| RawValue::from_string(text).ok()),
+            key: row.key,
+            created_at: clock::rfc3339(row.created),
+            status: row.status,
+            head: row.head,
+            input_cursor: row.input_cursor,
+            id: row.id,
+        }
+    }
+}
+
+fn snapshot(frozen: &Frozen) -> SnapshotObject {
+    SnapshotObject {
+        prompt_hash: frozen.prompt_hash.clone(),
+        model: frozen.model.to_string(),
+        runtime: frozen.runtime.clone(),
+        revision: frozen.revision,
+        agent_revision_number: frozen.revision,
+    }
+}
+
+fn last_turn(session: &str, state: &State) -> Option<LastTurnObject> {
+    if let Some(open) = &state.turn {
+        let id = id::turn(session, open.number);
+        return Some(LastTurnObject { id, state: "running", yield_reason: None, result_event_id: None });
+    }
+    let ended = state.last_turn.as_ref()?;
+    Some(LastTurnObject {
+        id: id::turn(session, ended.number),
+        state: if ended.reason == session::fact::YieldReason::Error { "error" } else { "ok" },
+        yield_reason: Some(ended.reason.name()),
+        result_event_id: ended.result.map(|seq| id::event(session, seq)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use session::config::Bounds;
+    use session::fact::YieldReason;
+    use session::state::{EndedTurn, OpenTurn};
+    use session::{Millis, ModelRef};
+
+    use super::*;
+
+    fn row(state: State) -> SessionRow {
+        let frozen = Frozen {
+            agent: "agt_1".into(),
+            revision: 3,
+            prompt: "secret of the agent".into(),
+            prompt_hash: "sha256:00".into(),
+            model: ModelRef::parse("test/demo", "native").unwrap(),
+            runtime: "native".into(),
+            credential: "managed".into(),
+            limits: Limits::default(),
+            bounds: Bounds::default(),
+        };
+        SessionRow {
+            id: "ses_1".into(),
+            org: "org_1".into(),
+            key: None,
+            created: Millis(0),
+            status: state.phase().name().to_owned(),
+            head: state.head,
+            input_cursor: 0,
+            epoch: 1,
+            frozen,
+            metadata: Some("{\"b\":1.50,\"a\":12345678901234567890123}".into()),
+            state,
+        }
+    }
+
+    fn shown(state: State) -> Value {
+        serde_json::to_value(SessionObject::from(row(state))).unwrap()
+    }
+
+    #[test]
+    fn a_fresh_session_is_the_contract_s() {
+        let mut state = State { head: 1, ..State::default() };
+        state.waiting.push(1);
+        let mut session = shown(state);
+        session["usage"].take();
+        session["metadata"].take();
+        let want = json!({ "id": "ses_1", "status": "queued", "head": 1, "input_cursor": 0, "agent_id": "agt_1",
+            "credential_id": "managed", "last_turn": null, "usage": null, "limits": {}, "metadata": null, "key": null,
+            "agent_snapshot": { "prompt_hash": "sha256:00", "model": "test/demo", "runtime": "native", "revision": 3,
+                "agent_revision_number": 3 },
+            "created_at": "1970-01-01T00:00:00.000Z" });
+        assert_eq!(session, want);
+    }
+
+    #[test]
+    fn metadata_comes_back_as_it_was_written() {
+        let text = serde_json::to_string(&SessionObject::from(row(State::default()))).unwrap();
+        assert!(text.contains("\"metadata\":{\"b\":1.50,\"a\":12345678901234567890123}"), "{text}");
+    }
+
+    #[test]
+    fn the_last_turn_is_the_open_one_or_the_one_that_ended() {
+        let ended = |reason| State {
+            last_turn: Some(EndedTurn { number: 2, reason, result: Some(9) }),
+            ..State::default()
+        };
+        let error = shown(ended(YieldReason::Error));
+        assert_eq!(error["last_turn"]["state"], "error");
+        let done = shown(ended(YieldReason::Completed));
+        let want = json!({ "id": "trn_1_2", "state": "ok", "yield_reason": "completed", "result_event_id": "evt_1_9" });
+        assert_eq!(done["last_turn"], want);
+        let mut open = ended(YieldReason::Completed);
+        open.turn = Some(OpenTurn { number: 3, ..OpenTurn::default() });
+        assert_eq!(shown(open)["last_turn"]["id"], "trn_1_3");
+    }
+}
