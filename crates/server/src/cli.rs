@@ -54,6 +54,7 @@ const AFTER: &str = "Exit codes: 0 done, 1 failed here, 2 wrong command line, 3 
 4 conflict, 5 the server failed, 130 interrupted.";
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "For every command")]
 struct Global {
     /// One JSON document for programs instead of words for people
     #[arg(long, global = true)]
@@ -62,24 +63,12 @@ struct Global {
     #[arg(long, global = true)]
     no_color: bool,
     /// API key of the server to talk to
-    #[arg(
-        long,
-        global = true,
-        env = "OPENCOMPUTER_API_KEY",
-        hide_env_values = true,
-        value_name = "KEY",
-        hide_short_help = true
-    )]
+    #[arg(long, global = true, env = "OPENCOMPUTER_API_KEY")]
+    #[arg(hide_env_values = true, value_name = "KEY")]
     api_key: Option<String>,
     /// Address of the server to talk to
-    #[arg(
-        long,
-        global = true,
-        env = "OPENCOMPUTER_API_URL",
-        default_value = "http://127.0.0.1:8080",
-        value_name = "URL",
-        hide_short_help = true
-    )]
+    #[arg(long, global = true, env = "OPENCOMPUTER_API_URL", value_name = "URL")]
+    #[arg(hide_env_values = true, default_value = "http://127.0.0.1:8080")]
     api_url: String,
 }
 
