@@ -16,7 +16,7 @@ mod streams;
 mod turns;
 
 fn main() {
-    hands::launch_if_asked();
+    hands::launcher_main(std::env::args_os());
     let _ = rustls::crypto::ring::default_provider().install_default();
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let wants = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);

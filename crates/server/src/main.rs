@@ -5,6 +5,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Before anything else: the launcher must have no threads.
-    hands::launch_if_asked();
+    hands::launcher_main(std::env::args_os());
     server::cli::main()
 }
