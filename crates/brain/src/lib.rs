@@ -12,6 +12,7 @@ mod anthropic;
 mod error;
 mod model;
 mod models;
+mod openai;
 mod patience;
 mod prompt;
 mod rehearsal;
@@ -29,3 +30,11 @@ pub use rehearsal::Rehearsal;
 /// What a model is told of a call inside which its answer was cut.
 pub(crate) const CUT_CALL: &str = "The answer reached its output limit inside this call, so the \
      call was not run. Make it again, in smaller parts if it is large.";
+
+/// What a model is told of a call whose arguments cannot be used.
+pub(crate) fn bad_arguments(why: &str) -> String {
+    format!(
+        "The arguments of this call were no JSON object ({why}), so it was not run. \
+         Make it again with valid arguments."
+    )
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use session::{ModelRef, Provider};
 
 use crate::anthropic::Anthropic;
+use crate::openai::OpenAi;
 use crate::{Model, Patience, Rehearsal, table};
 
 /// How to reach the providers.
@@ -66,7 +67,7 @@ impl Models {
         let anthropic = Anthropic::new(&config.anthropic_base_url, allow_http, patience)?;
         Ok(Self {
             anthropic: Arc::new(anthropic),
-            openai: test.clone(),
+            openai: Arc::new(OpenAi::new(&config.openai_base_url, allow_http, patience)?),
             test,
         })
     }

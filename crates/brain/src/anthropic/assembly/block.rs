@@ -108,6 +108,6 @@ impl Block {
             Err(error) => ("{}".to_owned(), Some(error.to_string())),
         };
         self.fields.set("input", raw::raw(input));
-        wrong.map(|why| format!("The arguments of this call were no JSON object ({why}), so it was not run. Make it again with valid arguments."))
+        wrong.map(|why| crate::bad_arguments(&why))
     }
 }
