@@ -22,6 +22,7 @@ use std::time::Duration;
 use store::{Birth, Logged, SessionRow};
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -131,6 +132,9 @@ pub async fn drive(app: App) {
     let born = app.births.from.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mut born) = born else { return };
     let mut renewal = lease::Renewal::new(&app.config);
+    // Made once: a wait begun anew in every round would never end on a busy node.
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = true;
     while !app.drain.is_cancelled() {
         if look {
@@ -142,7 +146,7 @@ pub async fn drive(app: App) {
             Some(ended) = runs.join_next() => { forget(&app, ended); look = true; }
             wake = wakes.recv() => look |= woken(&app, wake),
             () = renewal.due() => renewal.renew(&app).await,
-            () = tokio::time::sleep(SWEEP) => look = true,
+            _ = sweep.tick() => look = true,
         }
     }
     finish(&app, runs, renewal).await;

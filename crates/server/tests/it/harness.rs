@@ -306,11 +306,17 @@ impl Stream {
 
     /// The first event from here on that `wanted` accepts.
     pub async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let event = self.next().await.expect("the stream ended first");
-            if wanted(&event) {
-                return event;
+        let mut seen = Vec::new();
+        let found = async {
+            loop {
+                let event = self.next().await.expect("the stream ended first");
+                if wanted(&event) {
+                    return event;
+                }
+                seen.push(event);
             }
-        }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("it did not come; what came: {seen:#?}"))
     }
 }
