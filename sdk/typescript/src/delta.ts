@@ -8,8 +8,11 @@ export interface Delta {
   type: 'delta'
   /** The turn it belongs to. */
   turnId: string
-  /** What it is a piece of. `reset`: the answer begins anew, forget its pieces. */
-  kind: 'text' | 'thinking' | 'tool_input' | 'reset' | (string & {})
+  /**
+   * What it is a piece of. `reset`: the answer begins anew, forget its pieces.
+   * `retry`: the model is asked again in a moment; the text says why.
+   */
+  kind: 'text' | 'thinking' | 'tool_input' | 'reset' | 'retry' | (string & {})
   /** The piece. */
   text: string
 }
