@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Fact, Failure, Family, Message, Outcome, Receipt, TurnEnd, Voice};
 use crate::event::{Actor, Draft, INLINE, Level};
 use crate::transcript::{Call, Reply};
+use crate::usage::Tokens;
 use crate::{id, tool};
 
 /// Bytes of a text that stand in an event's body where the whole does not.
@@ -14,121 +15,115 @@ const SHOWN: usize = 24 * 1024;
 /// Most characters of output in a summary line.
 const SUMMARY: usize = 400;
 
+/// What an event says of a fact.
+struct Words {
+    actor: Actor,
+    kind: &'static str,
+    level: Level,
+    body: Value,
+    private: Option<Value>,
+}
+
+impl Words {
+    fn of(actor: Actor, kind: &'static str, level: Level, body: Value) -> Self {
+        Self {
+            actor,
+            kind,
+            level,
+            body,
+            private: None,
+        }
+    }
+
+    fn private(self, private: Option<Value>) -> Self {
+        Self { private, ..self }
+    }
+}
+
 impl Fact {
     /// The event this fact is written as. `turn` is the open turn's id.
     #[must_use]
     pub fn draft(&self, session: &str, turn: Option<String>) -> Draft {
+        let words = self.words(session);
+        Draft {
+            turn,
+            kind: words.kind.to_owned(),
+            level: words.level,
+            actor: words.actor,
+            body: object(words.body),
+            refs: Map::new(),
+            private: words.private.map(|value| value.to_string()),
+            attached: self.attached(),
+        }
+    }
+
+    fn words(&self, session: &str) -> Words {
         use Level::{Internal, Progress, User};
-        let (kind, level, actor, body, private) = match self {
-            Self::UserMessage(m) => (
-                "user.message",
-                User,
-                Actor::human(),
-                message(m),
-                long(&m.text).map(|text| json!({ "text": text })),
-            ),
+        let (human, agent, system) = (Actor::human, Actor::agent, Actor::system);
+        match self {
+            Self::UserMessage(m) => Words::of(human(), "user.message", User, message(m))
+                .private(long(&m.text).map(|text| json!({ "text": text }))),
             Self::TurnStarted { number, from, to } => {
-                let body = json!({ "turn_id": id::turn(session, *number), "input_from_seq": from, "input_to_seq": to });
-                ("turn.started", Progress, Actor::system(), body, None)
+                let turn = id::turn(session, *number);
+                let body = json!({ "turn_id": turn, "input_from_seq": from, "input_to_seq": to });
+                Words::of(system(), "turn.started", Progress, body)
             }
             Self::ModelCompleted { saw, reply } => {
-                let private = serde_json::to_value(&**reply).unwrap_or_default();
-                (
-                    "model.completed",
-                    Internal,
-                    Actor::agent(),
-                    model(*saw, reply),
-                    Some(private),
-                )
+                Words::of(agent(), "model.completed", Internal, model(*saw, reply))
+                    .private(Some(serde_json::to_value(&**reply).unwrap_or_default()))
             }
-            Self::ToolCall(call) => ("tool.call", Internal, Actor::agent(), tool_call(call), None),
-            Self::ToolDone(r) => (
-                done_kind(r),
-                done_level(r),
-                Actor::system(),
-                done(r),
-                Some(json!(r.result)),
-            ),
-            Self::AgentMessage { text, voice } => {
-                let level = if *voice == Voice::Narration {
-                    Progress
-                } else {
-                    User
-                };
-                (
-                    "agent.message",
-                    level,
-                    Actor::agent(),
-                    json!({ "text": shown(text) }),
-                    Some(json!(voice)),
-                )
+            Self::ToolCall(call) => Words::of(agent(), "tool.call", Internal, tool_call(call)),
+            Self::ToolDone(r) => Words::of(system(), done_kind(r), done_level(r), done(r))
+                .private(Some(json!(r.result))),
+            Self::AgentMessage { text, voice } => spoken(text, voice),
+            Self::Failed(failure) => {
+                Words::of(system(), family(failure.family), User, json!(failure))
             }
-            Self::Failed(failure) => (
-                family(failure.family),
-                User,
-                Actor::system(),
-                json!(failure),
-                None,
-            ),
-            Self::CancelRequested => (
-                "session.cancel_requested",
-                Progress,
-                Actor::human(),
-                json!({}),
-                None,
-            ),
+            Self::CancelRequested => {
+                Words::of(human(), "session.cancel_requested", Progress, json!({}))
+            }
             Self::Compacted {
                 saw,
                 summary,
                 usage,
-            } => {
-                let body = json!({ "through_seq": saw, "usage": usage,
-                    "summary": "The conversation came near the model's context window and was summarised." });
-                (
-                    "context.compacted",
-                    Progress,
-                    Actor::system(),
-                    body,
-                    Some(json!({ "summary": summary })),
-                )
+            } => compacted(*saw, summary, *usage),
+            Self::TurnCompleted(end) => {
+                Words::of(system(), "turn.completed", User, turn_end(session, end))
             }
-            Self::TurnCompleted(end) => (
-                "turn.completed",
-                User,
-                Actor::system(),
-                turn_end(session, end),
-                None,
-            ),
-            Self::Archived => (
-                "session.archived",
-                Progress,
-                Actor::human(),
-                json!({}),
-                None,
-            ),
-            Self::Unknown => ("unknown", Internal, Actor::system(), json!({}), None),
-        };
-        let attached = match self {
-            Self::ToolDone(receipt) => receipt
-                .output
-                .clone()
-                .or_else(|| whole(&receipt.result.text)),
+            Self::Archived => Words::of(human(), "session.archived", Progress, json!({})),
+            Self::Unknown => Words::of(system(), "unknown", Internal, json!({})),
+        }
+    }
+
+    /// The whole of what the body shows in part.
+    fn attached(&self) -> Option<Arc<[u8]>> {
+        match self {
+            Self::ToolDone(receipt) => {
+                let output = receipt.output.clone();
+                output.or_else(|| whole(&receipt.result.text))
+            }
             Self::UserMessage(Message { text, .. }) | Self::AgentMessage { text, .. } => {
                 whole(text)
             }
             _ => None,
-        };
-        Draft {
-            turn,
-            kind: kind.to_owned(),
-            level,
-            actor,
-            body: object(body),
-            refs: Map::new(),
-            private: private.map(|value| value.to_string()),
-            attached,
         }
     }
+}
+
+fn spoken(text: &str, voice: &Voice) -> Words {
+    let level = match voice {
+        Voice::Narration => Level::Progress,
+        Voice::Answer | Voice::Say(_) | Voice::Ask(_) => Level::User,
+    };
+    let body = json!({ "text": shown(text) });
+    Words::of(Actor::agent(), "agent.message", level, body).private(Some(json!(voice)))
+}
+
+fn compacted(saw: u64, summary: &str, usage: Option<Tokens>) -> Words {
+    let text = "The conversation came near the model's context window and was summarised.";
+    let body = json!({ "through_seq": saw, "usage": usage, "summary": text });
+    Words::of(Actor::system(), "context.compacted", Level::Progress, body)
+        .private(Some(json!({ "summary": summary })))
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -1,6 +1,7 @@
 //! What holds of every view that a model is asked with, checked here for the
 //! random histories.
 
+use session::fact::Fact;
 use session::{Item, Stop};
 
 /// Checks a view against the last one, which no summary came after.
@@ -13,6 +14,20 @@ pub fn check(view: &[Item], before: Option<&[Item]>) {
     messages_come_once_and_in_order(view);
     if let Some(before) = before {
         assert_eq!(&view[..before.len()], before, "the prefix changed");
+    }
+}
+
+/// Messages that no answer followed yet are in view, whatever was summarised.
+pub fn shows_what_has_no_answer(view: &[Item], facts: &[Fact]) {
+    let answered = facts.iter().rev().find_map(|fact| match fact {
+        Fact::ModelCompleted { saw, .. } => Some(*saw),
+        _ => None,
+    });
+    for (seq, fact) in (1..).zip(facts) {
+        if matches!(fact, Fact::UserMessage(_)) && seq > answered.unwrap_or(0) {
+            let shown = |item: &Item| matches!(item, Item::User { seq: at, .. } if *at == seq);
+            assert!(view.iter().any(shown), "message {seq} is not in view");
+        }
     }
 }
 

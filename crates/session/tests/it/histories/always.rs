@@ -12,7 +12,22 @@ pub fn check(scene: &Scene) {
     each_intent_has_one_receipt(scene);
     nothing_overtaken_runs(scene);
     usage_is_the_sum_of_turns(scene);
+    every_input_is_taken(scene);
     refolding_gives_the_same(scene);
+}
+
+/// At rest nothing waits, unless the session was closed first.
+fn every_input_is_taken(scene: &Scene) {
+    if scene.state.archived {
+        return;
+    }
+    let messages = (1..).zip(scene.facts());
+    let newest = messages.filter(|(_, fact)| matches!(fact, Fact::UserMessage(_)));
+    assert_eq!(scene.state.waiting, [0; 0]);
+    assert_eq!(
+        scene.state.input_cursor,
+        newest.last().map_or(0, |(seq, _)| seq)
+    );
 }
 
 fn numbers_and_ids(scene: &Scene) {

@@ -137,6 +137,7 @@ impl World {
     fn ask(&mut self) -> u64 {
         let now = self.scene.fold.transcript.view();
         view::check(&now, self.asked_with.as_deref());
+        view::shows_what_has_no_answer(&now, &self.scene.facts());
         self.asked_with = Some(now);
         self.scene.state.head
     }
