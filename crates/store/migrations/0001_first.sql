@@ -86,7 +86,7 @@ CREATE INDEX sessions_org ON sessions (org, created, id);
 CREATE INDEX sessions_agent ON sessions (org, agent, created, id);
 CREATE INDEX sessions_key ON sessions (org, key, created, id) WHERE key IS NOT NULL;
 CREATE INDEX sessions_status ON sessions (status, org, created, id);
-CREATE INDEX sessions_due ON sessions (due, node) WHERE due IS NOT NULL;
+CREATE INDEX sessions_due ON sessions (due, id) WHERE due IS NOT NULL;
 CREATE INDEX sessions_node ON sessions (node) WHERE node IS NOT NULL;
 
 CREATE TABLE pinned (

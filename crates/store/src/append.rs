@@ -190,3 +190,11 @@ impl Change {
         })
     }
 }
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    [GROW, WHERE_IS_IT, SAID_BEFORE, SAID]
+        .map(str::to_owned)
+        .into()
+}

@@ -2,9 +2,12 @@
 //! transactions. What the tables mean is known elsewhere.
 
 mod connect;
+mod embedded;
 mod health;
 mod listen;
 mod migrate;
+#[cfg(test)]
+mod plans;
 mod postgres;
 mod readers;
 mod sqlite;
@@ -29,8 +32,6 @@ pub(crate) enum Db {
     Sqlite(embedded::Embedded),
     Postgres(Box<postgres::Postgres>),
 }
-
-mod embedded;
 
 impl Db {
     /// Opens it and brings its schema up to date.

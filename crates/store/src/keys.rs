@@ -238,7 +238,7 @@ fn prefix(key: &str) -> String {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [NOTE, REVOKE]
+    [ORGS, ANY_KEY, NOTE, REVOKE]
         .map(str::to_owned)
         .into_iter()
         .chain([by_hash(), of_org()])

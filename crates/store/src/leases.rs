@@ -20,9 +20,9 @@ const SHORTER: i64 = 500;
 const REMEMBERED: i64 = 24 * 3600 * 1000;
 
 const FREE: &str = "SELECT s.id FROM sessions s WHERE s.due <= $1 AND NOT EXISTS \
-    (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $1) ORDER BY s.due LIMIT $2";
+    (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $1) ORDER BY s.due, s.id LIMIT $2";
 const FREE_AND_MINE: &str = "SELECT s.id FROM sessions s WHERE s.due <= $1 AND NOT EXISTS \
-    (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $1) ORDER BY s.due LIMIT $2 FOR UPDATE SKIP LOCKED";
+    (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $1) ORDER BY s.due, s.id LIMIT $2 FOR UPDATE SKIP LOCKED";
 const IS_FREE: &str = "SELECT s.id FROM sessions s WHERE s.id = $1 AND s.due <= $2 AND NOT EXISTS \
     (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $2) FOR UPDATE SKIP LOCKED";
 // Looks again with the row locked: another node, and its own row with it, may
@@ -243,7 +243,7 @@ async fn release(
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [FREE, FREE_AND_MINE, IS_FREE, TAKE, HELD, RELEASE]
+    [FREE, FREE_AND_MINE, IS_FREE, TAKE, FORGET, HELD, RELEASE]
         .map(str::to_owned)
         .into()
 }

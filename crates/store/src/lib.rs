@@ -24,6 +24,7 @@
 //! | `migrations` | a step of the schema that was taken | number |
 
 mod agents;
+mod alone;
 mod append;
 mod birth;
 mod blobs;

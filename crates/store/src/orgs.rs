@@ -42,5 +42,5 @@ impl Store {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    vec![DATA_KEY.to_owned()]
+    [DATA_KEY, ANY].map(str::to_owned).into()
 }

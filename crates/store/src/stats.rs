@@ -49,3 +49,9 @@ impl Store {
         })
     }
 }
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    [BY_STATUS, DUE].map(str::to_owned).into()
+}

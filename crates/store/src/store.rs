@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
+use crate::alone::Lock;
 use crate::blobs::Blobs;
 use crate::db::{Counters, Db, Health};
 use crate::hub::Hub;
@@ -24,6 +25,7 @@ pub struct Store {
 
 struct Inner {
     db: Db,
+    lock: Lock,
     blobs: Blobs,
     master: Seal,
     hub: Hub,
@@ -45,10 +47,12 @@ impl Store {
     /// another master key, or if a folder cannot be used.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let (health, counters) = (Arc::new(Health::default()), Arc::new(Counters::default()));
+        let lock = Lock::of(&options.database);
         let db = Db::open(options.database, health.clone(), counters.clone()).await?;
         let store = Self {
             inner: Arc::new(Inner {
                 db,
+                lock,
                 blobs: Blobs::open(&options.blobs)?,
                 master: options.master.seal(),
                 hub: Hub::default(),
@@ -97,10 +101,15 @@ impl Store {
         let mut tasks = std::mem::take(&mut *self.tasks());
         tasks.shutdown().await;
         self.inner.db.close().await;
+        self.inner.lock.release();
     }
 
     pub(crate) fn db(&self) -> &Db {
         &self.inner.db
+    }
+
+    pub(crate) fn lock(&self) -> &Lock {
+        &self.inner.lock
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {

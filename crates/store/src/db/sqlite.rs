@@ -12,6 +12,8 @@ use crate::Error;
 
 /// How long to wait for another process that writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
+/// Processes that may start on one file at the same time.
+const STARTERS: usize = 100;
 /// Statements kept prepared on each connection.
 const PREPARED: usize = 128;
 
@@ -19,10 +21,24 @@ const PREPARED: usize = 128;
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let conn = Connection::open(path).map_err(|error| classify(&error))?;
     set_up(&conn)?;
-    conn.pragma_update(None, "journal_mode", "wal")
+    write_ahead(&conn)
         .and_then(|()| conn.pragma_update(None, "synchronous", "full"))
         .map_err(|error| classify(&error))?;
     Ok(conn)
+}
+
+/// Turns on the write-ahead log. SQLite does not wait for others here, who may
+/// be starting on the same new file; it does wait to begin a transaction.
+fn write_ahead(conn: &Connection) -> rusqlite::Result<()> {
+    for _ in 0..STARTERS {
+        match conn.pragma_update(None, "journal_mode", "wal") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                conn.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
+            }
+            done => return done,
+        }
+    }
+    conn.pragma_update(None, "journal_mode", "wal")
 }
 
 /// A connection that only reads.
@@ -72,7 +88,12 @@ pub(super) fn text(sql: &str) -> &str {
 }
 
 fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value]) -> rusqlite::Result<()> {
+    debug_assert_eq!(statement.parameter_count(), values.len());
     for (at, value) in (1..).zip(values) {
+        debug_assert_eq!(
+            statement.parameter_name(at),
+            Some(format!("${at}").as_str())
+        );
         statement.raw_bind_parameter(at, value)?;
     }
     Ok(())

@@ -2,8 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod agents;
+mod alone;
 mod append;
 mod bed;
 mod birth;
+mod content;
+mod crash;
+mod credentials;
+mod disk;
+mod events;
+mod follow;
+mod full;
+mod history;
+mod keys;
+mod leases;
+mod lists;
+mod migrations;
+mod nodes;
+mod secrets;
 #[path = "../../src/testing.rs"]
 mod testing;
+mod turns;

@@ -1,0 +1,108 @@
+//! Every statement that looks for rows finds them by an index.
+
+#![allow(clippy::unwrap_used)]
+
+use rusqlite::Connection;
+
+use super::migrate::STEPS;
+use super::sqlite;
+use crate::{
+    agents, birth, credentials, events, keys, leases, orgs, sessions, stats, tokens, turns,
+};
+
+/// Statements that may read a whole table or sort, and why.
+const MAY: [(&str, &str); 5] = [
+    (
+        "DELETE FROM nodes",
+        "a handful of rows, one for each start of a server",
+    ),
+    ("FROM orgs", "a handful of rows, read at the start"),
+    ("FROM keys LIMIT 1", "stops at the first row"),
+    (
+        "COUNT(*)",
+        "counts for metrics read one index, asked for every few seconds",
+    ),
+    (
+        "IN (SELECT hash FROM client_tokens WHERE expires",
+        "the list is at most four long",
+    ),
+];
+
+fn connection() -> Connection {
+    let conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch("CREATE TABLE migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)")
+        .unwrap();
+    STEPS
+        .iter()
+        .for_each(|(_, sql)| conn.execute_batch(sql).unwrap());
+    conn
+}
+
+fn plan(conn: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = conn
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", sqlite::text(sql)))
+        .unwrap();
+    let mut rows = statement.raw_query();
+    let mut plan = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        plan.push(row.get::<_, String>(3).unwrap());
+    }
+    plan
+}
+
+fn all() -> Vec<String> {
+    let files = [
+        agents::queries(),
+        birth::queries(),
+        crate::append::queries(),
+        credentials::queries(),
+        events::queries(),
+        keys::queries(),
+        leases::queries(),
+        orgs::queries(),
+        sessions::queries(),
+        stats::queries(),
+        tokens::queries(),
+        turns::queries(),
+    ];
+    files.concat()
+}
+
+#[test]
+fn no_statement_reads_a_whole_table_or_sorts() {
+    let conn = connection();
+    let mut bad = Vec::new();
+    for sql in all() {
+        let allowed = MAY.iter().any(|(part, _)| sql.contains(part));
+        let plan = plan(&conn, &sql);
+        let slow = plan
+            .iter()
+            .any(|step| step.starts_with("SCAN") || step.contains("TEMP B-TREE"));
+        if slow && !allowed {
+            bad.push(format!("{sql}\n    {}", plan.join("\n    ")));
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}
+
+#[test]
+fn the_check_sees_a_scan_and_a_sort() {
+    let conn = connection();
+    let scan = plan(&conn, "SELECT id FROM sessions WHERE state = $1");
+    assert!(scan[0].starts_with("SCAN"), "{scan:?}");
+    let sort = plan(
+        &conn,
+        "SELECT id FROM sessions WHERE org = $1 ORDER BY head",
+    );
+    assert!(
+        sort.iter().any(|step| step.contains("TEMP B-TREE")),
+        "{sort:?}"
+    );
+}
+
+#[test]
+fn every_exception_is_still_needed() {
+    for (part, why) in MAY {
+        assert!(all().iter().any(|sql| sql.contains(part)), "{why}");
+    }
+}
