@@ -11,7 +11,7 @@ const agent = await oc.agents.create({
   name: 'coder',
   model: 'claude-opus-4-8',
   prompt: 'You are a careful engineer.',
-  runtime: 'claude-agent-sdk'
+  runtime: 'native'
 })
 
 const session = await oc.sessions.start({

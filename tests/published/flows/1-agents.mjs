@@ -1,6 +1,6 @@
 /** Agents: made once per name, changed by revisions. */
 import assert from 'node:assert/strict'
-import { ConflictError, NotFoundError } from '@opencomputer/sdk'
+import { ConflictError, NotFoundError, ValidationError } from '@opencomputer/sdk'
 import { isMoment, refused } from '../check.mjs'
 
 export default {
@@ -66,12 +66,20 @@ export default {
     const cleared = await w.oc.agents.update(keyed.id, { credential: null })
     assert.equal(cleared.credentialId ?? null, null)
   },
-  'the landing page\'s agent: a bare model, the runtime by its long name': async (w) => {
+  'the landing page\'s agent, with a bare model': async (w) => {
     const agent = await w.oc.agents.create({
-      name: `${w.unique}-landing`, model: 'claude-opus-4-8', prompt: 'Be careful.', runtime: 'claude-agent-sdk'
+      name: `${w.unique}-landing`, model: 'claude-opus-4-8', prompt: 'Be careful.', runtime: 'native'
     })
     assert.match(agent.model, /^(anthropic\/)?claude-opus-4-8$/)
-    assert.match(agent.runtime, /^claude/)
+    assert.equal(agent.runtime, 'native')
+  },
+  'a runtime that is not built yet is refused by name': async (w) => {
+    for (const runtime of ['claude-agent-sdk', 'claude', 'codex', 'pi']) {
+      const params = { name: `${w.unique}-${runtime}`, model: 'claude-opus-4-8', prompt: 'Be careful.', runtime }
+      const error = await refused(w.oc.agents.create(params), ValidationError,
+        { status: 422, code: 'runtime_unavailable', param: 'runtime' })
+      assert.ok(error.message.includes(runtime))
+    }
   },
   'an agent that is not there is not found': async (w) => {
     await refused(w.oc.agents.get(`agt_${'0'.repeat(24)}`), NotFoundError, { status: 404 })

@@ -67,8 +67,8 @@ export default {
   'a token opens its own session only': async (w) => {
     const other = await w.oc.sessions.create({ agent: w.agent.id, input: 'other' })
     const stranger = await connect(w, w.session.clientToken, other.id)
-    for (const call of [stranger.listEvents(), stranger.steer('no'), stranger.events().next()]) {
-      const error = await call.then(() => assert.fail('it went through'), (given) => given)
+    for (const call of [() => stranger.listEvents(), () => stranger.steer('no'), () => stranger.events().next()]) {
+      const error = await call().then(() => assert.fail('it went through'), (given) => given)
       assert.ok(error instanceof AuthError || error instanceof NotFoundError, String(error))
     }
     await untilTurns(other)

@@ -32,7 +32,7 @@ export default {
       [{ ...agent, name: undefined }, 'name'],
       [{ ...agent, prompt: 7 }, 'prompt'],
       [{ ...agent, model: undefined }, 'model'],
-      [{ ...agent, model: 'openai/gpt-5', runtime: 'claude' }, 'model'],
+      [{ ...agent, model: 'abacus/counter-1' }, 'model'],
       [{ ...agent, runtime: 'abacus' }, 'runtime'],
       [{ ...agent, credential: 'managed', key: 'k' }, ['key', 'credential']]
     ]

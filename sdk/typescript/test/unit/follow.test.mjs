@@ -1,5 +1,6 @@
 /** A stream that never ends: over cuts, repetitions, silence and restarts. */
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import test from 'node:test'
 import { ConnectionError, OpenComputerError, connectSession } from '../../dist/index.js'
 import { event, frame, problem, quick, serve, stream, streamAndCut, streamAndEnd, take } from './server.mjs'
@@ -115,10 +116,27 @@ test('the signal ends the stream without an error', async (t) => {
   assert.deepEqual(await pending, { done: true, value: undefined })
 })
 
+test('and while the first connection is being made, too', async (t) => {
+  const stop = new AbortController()
+  const { url } = await serve(t, () => stop.abort())
+  assert.deepEqual(await take((await open(url, { maxRetries: 0 })).events({ signal: stop.signal })), [])
+})
+
 test('a signal that has fired already sends nothing', async (t) => {
   const { url, requests } = await serve(t, stream(...log(1)))
   assert.deepEqual(await take((await open(url)).events({ signal: AbortSignal.abort() })), [])
   assert.equal(requests.length, 0)
+})
+
+test('a signal is not held by connections that are gone', async (t) => {
+  const cuts = Array.from({ length: 20 }, (_, index) => streamAndCut(...log(index + 1)))
+  const { url } = await serve(t, ...cuts, stream(...log(21)))
+  const { signal } = new AbortController()
+  for await (const { seq } of (await open(url)).events({ signal })) {
+    assert.ok(getEventListeners(signal, 'abort').length <= 1, `at ${seq}`)
+    if (seq === 21) break
+  }
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
 })
 
 test('leaving the loop closes the connection', async (t) => {

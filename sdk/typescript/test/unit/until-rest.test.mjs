@@ -19,13 +19,14 @@ async function session(t, { log = [], status = 'running', script = [] }) {
     const url = new URL(request.url, 'http://x')
     if (!url.pathname.endsWith('/events')) {
       state.looks++
-      return response.end(JSON.stringify({ id: 'ses_1', status: state.status, head: state.log.length }))
+      response.end(JSON.stringify({ id: 'ses_1', status: state.status, head: state.log.length }))
+      return state.afterLook?.()
     }
     const events = state.log.filter(visible(url.searchParams))
     if (url.searchParams.get('stream') !== 'sse') {
       state.lists++
-      const data = events.slice(0, 2)
-      const next_cursor = events.length > 2 ? String(data.at(-1).seq) : null
+      const data = events.slice(0, 3)
+      const next_cursor = events.length > 3 ? String(data.at(-1).seq) : null
       return response.end(JSON.stringify({ data, next_cursor }))
     }
     state.opens++
@@ -80,12 +81,28 @@ test('a message that waits keeps it going', async (t) => {
     ['user.message', 'user.message', 'turn.completed', 'turn.started', 'turn.completed'])
 })
 
-test('turns of long ago do not end it', async (t) => {
-  const log = [...done, event(5, 'user.message')]
-  const { oc, state } = await session(t, { log, script: [['turn.completed', 'idle']] })
-  assert.equal((await take(oc.sessions.stream('ses_1'))).length, 6)
-  // Once at the start, once at the end: the old turn was no reason to look.
+test('turns of long ago do not end it, and are no reason to look', async (t) => {
+  const { oc, state } = await session(t, { log: [...done, event(5, 'user.message')] })
+  const events = oc.sessions.stream('ses_1')
+  for (let seq = 1; seq <= 5; seq++) assert.equal((await events.next()).value.seq, seq)
+  assert.equal(state.looks, 1)
+  play(state, ['turn.completed', 'idle'])
+  assert.deepEqual(types(await take(events)), ['turn.completed'])
   assert.equal(state.looks, 2)
+})
+
+test('what is written after the session was seen at rest is left for the next time', async (t) => {
+  const { oc, state } = await session(t, { log: done, status: 'idle' })
+  const events = oc.sessions.stream('ses_1', { after: 2 })
+  assert.equal((await events.next()).value.seq, 3)
+  play(state, ['user.message', 'queued'])
+  assert.deepEqual((await take(events)).map(({ seq }) => seq), [4])
+})
+
+test('what comes between the look and the reading is left for the next time, too', async (t) => {
+  const { oc, state } = await session(t, { log: done, status: 'idle' })
+  state.afterLook = () => play(state, ['user.message', 'queued'])
+  assert.deepEqual((await take(oc.sessions.stream('ses_1', { after: 2 }))).map(({ seq }) => seq), [3, 4])
 })
 
 test('a session at rest gives all it has, over several pages, and ends', async (t) => {
