@@ -21,6 +21,8 @@ mod options;
 mod out;
 mod paint;
 mod progress;
+#[cfg(test)]
+mod reference;
 mod rehearse;
 mod render;
 mod secret;

@@ -75,6 +75,7 @@ impl Context {
 pub(super) fn field(value: &Value, name: &str) -> String {
     match &value[name] {
         Value::Null => "-".to_owned(),
+        Value::Object(map) if map.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
@@ -97,9 +98,14 @@ mod tests {
 
     #[test]
     fn fields_and_moments_are_shown_for_people() {
-        let value =
-            json!({ "a": "x", "n": 3, "z": null, "at": "2026-01-02T03:04:05.678Z", "odd": "soon" });
-        for (name, want) in [("a", "x"), ("n", "3"), ("z", "-"), ("none", "-")] {
+        let value = json!({ "a": "x", "n": 3, "z": null, "e": {}, "at": "2026-01-02T03:04:05.678Z", "odd": "soon" });
+        for (name, want) in [
+            ("a", "x"),
+            ("n", "3"),
+            ("z", "-"),
+            ("e", "-"),
+            ("none", "-"),
+        ] {
             assert_eq!(field(&value, name), want);
         }
         assert_eq!(moment(&value, "at"), "2026-01-02 03:04:05");

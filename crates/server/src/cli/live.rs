@@ -24,10 +24,11 @@ struct Open {
 }
 
 impl Live {
-    pub(super) fn new(out: Out) -> Self {
+    /// `steps`: with a line for each model call.
+    pub(super) fn new(out: Out, steps: bool) -> Self {
         Self {
             out,
-            render: Render::new(out.paint),
+            render: Render::new(out.paint).with_steps(steps),
             open: None,
         }
     }

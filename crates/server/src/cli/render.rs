@@ -23,6 +23,8 @@ const OUTPUT: usize = 8;
 #[derive(Debug)]
 pub(super) struct Render {
     paint: Paint,
+    /// Whether model calls are shown too.
+    steps: bool,
     /// When each open turn began.
     began: HashMap<String, String>,
 }
@@ -31,8 +33,15 @@ impl Render {
     pub(super) fn new(paint: Paint) -> Self {
         Self {
             paint,
+            steps: false,
             began: HashMap::new(),
         }
+    }
+
+    /// The same, with a line for each model call.
+    pub(super) fn with_steps(mut self, steps: bool) -> Self {
+        self.steps = steps;
+        self
     }
 
     /// The lines of an event, without a line end; `None` for one that others
@@ -65,6 +74,7 @@ impl Render {
             "tool.indeterminate" => {
                 paint.yellow(&said("outcome unknown ·", &command_or_summary(body)))
             }
+            "model.completed" if !self.steps => return None,
             "model.completed" => paint.dim(&result::model(body)),
             "context.compacted" => paint.dim(&said("compacted ·", &text(body))),
             "session.cancel_requested" => paint.yellow("cancel requested"),

@@ -84,7 +84,7 @@ fn card(context: &Context, session: &Value) -> String {
         pairs.push(("tokens", tokens.to_string()));
     }
     for name in ["key", "metadata", "limits"] {
-        if !session[name].is_null() {
+        if of(name) != "-" {
             pairs.push((name, of(name)));
         }
     }

@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, data: &Path) -> Result<(), CliError> 
         context,
         true,
         &format!(
-            "Stopped the server and {ended} sandboxes. What was said is kept in {}.",
+            "Stopped the server and {ended} sandboxes with their files. What was said is kept in {}.",
             data.display()
         ),
     )

@@ -40,16 +40,11 @@ fn existing(data: &Path) -> PathBuf {
 }
 
 fn place(data: &Path, folder: &Path) -> String {
-    let made = if data.is_dir() {
-        ""
-    } else {
-        " (made at the first start)"
-    };
-    format!(
-        "{}{made}, writable as tried in {}",
-        data.display(),
-        folder.display()
-    )
+    if data.is_dir() {
+        return format!("{}, writable", data.display());
+    }
+    let tried = format!("tried in {}", folder.display());
+    format!("{}, made at the first start ({tried})", data.display())
 }
 
 fn timed(folder: &Path) -> io::Result<Duration> {

@@ -13,7 +13,13 @@ pub(super) fn clock(ts: &str) -> String {
 
 /// The text with all lines but the first below the first.
 pub(super) fn indented(text: &str) -> String {
-    text.replace('\n', &format!("\n{INDENT}"))
+    let below = |line: &str| match line {
+        "" => "\n".to_owned(),
+        line => format!("\n{INDENT}{line}"),
+    };
+    let mut lines = text.split('\n');
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |text, line| text + &below(line))
 }
 
 /// The text, or its first and last lines if it has more than `most`.

@@ -16,7 +16,7 @@ pub(super) fn done(paint: Paint, body: &Value) -> Option<String> {
         .or(body["summary"].as_str())
         .unwrap_or_default();
     let shown = shortened(clean(output).trim_end(), OUTPUT);
-    let ending = ending(paint, body);
+    let ending = ending(paint, body, !shown.is_empty());
     let lines = shown
         .lines()
         .map(|line| paint.dim(line))
@@ -24,7 +24,8 @@ pub(super) fn done(paint: Paint, body: &Value) -> Option<String> {
     Some(lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn ending(paint: Paint, body: &Value) -> String {
+/// How it ended; nothing where the output says all there is to say.
+fn ending(paint: Paint, body: &Value, shown: bool) -> String {
     let exit = body["exit_code"].as_i64();
     let killed = body["outcome"] == "killed";
     let how = match (exit, body["reason"].as_str()) {
@@ -34,6 +35,7 @@ fn ending(paint: Paint, body: &Value) -> String {
         (Some(0), _) => paint.green("✓"),
         (Some(code), _) => paint.red(&format!("exit {code}")),
         _ if body["is_error"] == true => paint.red("failed"),
+        _ if shown => return String::new(),
         _ => paint.green("✓"),
     };
     let took = body["duration_ms"].as_u64().map(span);

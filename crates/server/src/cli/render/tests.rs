@@ -10,6 +10,7 @@ fn event(kind: &str, level: &str, body: Value) -> Value {
 
 fn plain(kind: &str, level: &str, body: Value) -> String {
     Render::new(Paint(false))
+        .with_steps(true)
         .event(&event(kind, level, body))
         .unwrap_or_default()
 }
@@ -107,7 +108,7 @@ fn every_type_has_its_line() {
             "tool.result",
             "internal",
             json!({ "tool": "read", "output": "1 a", "is_error": false }),
-            "1 a\n          ✓",
+            "1 a",
         ),
         (
             "tool.result",

@@ -36,17 +36,25 @@ pub(crate) struct Logs {
     deltas: bool,
 }
 
+impl Logs {
+    /// Model calls are shown to whoever asks for all there is.
+    fn steps(&self) -> bool {
+        self.level.as_deref() == Some("internal") || self.kind.is_some()
+    }
+}
+
 pub(super) async fn run(context: &Context, logs: Logs) -> Result<(), CliError> {
     if !logs.follow {
         return past(context, &logs).await;
     }
+    let steps = logs.steps();
     let wanted = Wanted {
         level: logs.level,
         kind: logs.kind,
         turn: logs.turn,
         deltas: logs.deltas,
     };
-    let mut live = Live::new(context.out);
+    let mut live = Live::new(context.out, steps);
     watch(context, &logs.id, wanted, logs.after, false, |seen| {
         show(context, &mut live, seen)
     })
@@ -59,7 +67,7 @@ pub(crate) async fn follow_turn(context: &Context, id: &str, after: u64) -> Resu
         deltas: context.out.terminal && !context.out.json,
         ..Wanted::default()
     };
-    let mut live = Live::new(context.out);
+    let mut live = Live::new(context.out, false);
     watch(context, id, wanted, after, true, |seen| {
         show(context, &mut live, seen)
     })
@@ -118,7 +126,11 @@ fn show(context: &Context, live: &mut Live, seen: &Seen) -> Result<(), CliError>
 }
 
 async fn past(context: &Context, logs: &Logs) -> Result<(), CliError> {
-    let (mut after, mut all, mut render) = (logs.after, Vec::new(), Render::new(context.out.paint));
+    let (mut after, mut all, mut render) = (
+        logs.after,
+        Vec::new(),
+        Render::new(context.out.paint).with_steps(logs.steps()),
+    );
     loop {
         let ask = Ask::get(path(&logs.id, "/events"))
             .with("after", Some(after))
