@@ -17,6 +17,7 @@ mod patience;
 mod prompt;
 mod rehearsal;
 mod retry;
+mod serve;
 mod table;
 mod wire;
 
@@ -26,6 +27,7 @@ pub use models::{BrainConfig, ConfigError, Models};
 pub use patience::Patience;
 pub use prompt::{compaction_prompt, native_prompt};
 pub use rehearsal::Rehearsal;
+pub use serve::rehearse_router;
 
 /// What a model is told of a call inside which its answer was cut.
 pub(crate) const CUT_CALL: &str = "The answer reached its output limit inside this call, so the \

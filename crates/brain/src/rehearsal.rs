@@ -13,8 +13,9 @@ mod template;
 
 pub(crate) use fails::Fails;
 pub use play::Rehearsal;
+pub(crate) use play::{chunks, stop};
 pub(crate) use scene::{Scene, Seen};
-pub(crate) use script::{Fail, Line, Named};
+pub(crate) use script::{Fail, Line, Named, Wish};
 
 use crate::{ErrorKind, ModelError};
 
