@@ -1,6 +1,7 @@
 /**
  * Drives a running server with the published SDK: every call that concerns
- * what is built. OC_URL and OC_KEY say where. Stops at the first difference.
+ * what is built. OC_URL and OC_KEY say where; one run at a time to an org, for
+ * the default credential is the org's. Stops at the first difference.
  */
 import { readdirSync } from 'node:fs'
 import { OpenComputer } from '@opencomputer/sdk'
