@@ -5,6 +5,8 @@
 //! sandbox is asked by the call's own name, and runs it at most once. Only a
 //! sandbox that is gone leaves the outcome unknown, and then the model is told.
 
+use std::sync::atomic::Ordering;
+
 use hands::Sandbox;
 use session::Command;
 use session::fact::{Outcome, Receipt};
@@ -18,7 +20,8 @@ use crate::tools::{self, Done};
 const UNKNOWN: &str = "Outcome unknown: the sandbox was lost while this ran. It may have run wholly, in part or \
     not at all. The next call gets a new, empty sandbox; files of the old one are gone.";
 /// What the model is told first when it gets a new sandbox in place of a lost one.
-const ANEW: &str = "[The sandbox was lost and this is a new, empty one: files made before are gone.]";
+const ANEW: &str =
+    "[The sandbox was lost and this is a new, empty one: files made before are gone.]";
 
 /// How acting ended.
 enum Acted {
@@ -54,8 +57,10 @@ impl Run {
     async fn try_act(&mut self, open: &OpenCall) -> Result<Acted, Stopped> {
         let (app, session) = (self.app.clone(), self.session.clone());
         let lost_before = self.fold.used_hands;
+        let begun = self.begun.clone();
         let mut acting = std::pin::pin!(async move {
             let obtained = app.hands.obtain(&session, None).await?;
+            begun.store(open.seq, Ordering::Relaxed);
             let mut receipt = tools::carry_out(&*obtained.sandbox, open).await?;
             if obtained.fresh && lost_before {
                 receipt.result.text = format!("{ANEW}\n{}", receipt.result.text);
@@ -87,6 +92,13 @@ impl Run {
     /// Stops a call that may be running and tells what came of it; `None` if
     /// that cannot be known.
     pub(super) async fn stop_call(&self, open: &OpenCall, why: &str) -> Option<Receipt> {
+        if open.seq > self.own_since && self.begun.load(Ordering::Relaxed) != open.seq {
+            // Stopped while its sandbox was still being made.
+            return Some(tools::receipt(
+                open,
+                Done::refused(format!("Not run: {why}.")),
+            ));
+        }
         let sandbox: std::sync::Arc<dyn Sandbox> = self.app.hands.find(&self.session)?;
         match tools::stopped(&*sandbox, open, why).await {
             Ok(receipt) => Some(receipt),
@@ -104,7 +116,10 @@ fn repeatable(open: &OpenCall) -> bool {
 }
 
 fn unknown(open: &OpenCall) -> Receipt {
-    let done = Done { outcome: Outcome::Indeterminate, ..Done::plain(UNKNOWN.to_owned(), true) };
+    let done = Done {
+        outcome: Outcome::Indeterminate,
+        ..Done::plain(UNKNOWN.to_owned(), true)
+    };
     tools::receipt(open, done)
 }
 
@@ -116,8 +131,15 @@ fn failed(open: &OpenCall, error: &hands::Error) -> Receipt {
         }
         hands::Error::Lost(_) => unknown(open),
         _ => {
-            let text = format!("Outcome unknown: {error}. It may have run wholly, in part or not at all.");
-            tools::receipt(open, Done { outcome: Outcome::Indeterminate, ..Done::plain(text, true) })
+            let text =
+                format!("Outcome unknown: {error}. It may have run wholly, in part or not at all.");
+            tools::receipt(
+                open,
+                Done {
+                    outcome: Outcome::Indeterminate,
+                    ..Done::plain(text, true)
+                },
+            )
         }
     }
 }

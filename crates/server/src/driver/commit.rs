@@ -19,7 +19,13 @@ impl Run {
                 return Err(Stopped::Lost);
             }
             let now = clock::now();
-            let decided = decide(&self.session, &self.frozen, &self.fold.state, command.clone(), now);
+            let decided = decide(
+                &self.session,
+                &self.frozen,
+                &self.fold.state,
+                command.clone(),
+                now,
+            );
             let decided = match decided {
                 Ok(decided) if decided.drafts.is_empty() => return Ok(()),
                 Ok(decided) => decided,
@@ -36,7 +42,11 @@ impl Run {
 
     async fn append(&mut self, decided: Decided, at: session::Millis) -> Result<(), store::Error> {
         let Decided { drafts, state } = decided;
-        let lease = if state.phase().at_rest() { LeaseChange::Release } else { LeaseChange::Keep };
+        let lease = if state.phase().at_rest() {
+            LeaseChange::Release
+        } else {
+            LeaseChange::Keep
+        };
         let project = Projection::of(&self.session, &self.frozen, &state, at);
         let append = Append {
             session: &self.session,

@@ -12,15 +12,31 @@ use super::think::Thought;
 impl Run {
     pub(super) async fn compact(&mut self) -> Result<(), Stopped> {
         let saw = self.fold.state.head;
-        let goal = self.fold.transcript.first_message().unwrap_or_default().to_owned();
+        let goal = self
+            .fold
+            .transcript
+            .first_message()
+            .unwrap_or_default()
+            .to_owned();
         let mut items = self.fold.transcript.view();
         items.push(Item::Note(brain::compaction_prompt().to_owned()));
         match self.ask(items, Purpose::Compact).await? {
             Thought::Reply(reply) => {
-                let summary = format!("The goal, as the user first put it:\n{goal}\n\nWhat happened so far:\n{}", reply.text);
-                self.commit(Command::Compacted { saw, summary, usage: reply.usage }).await
+                let summary = format!(
+                    "The goal, as the user first put it:\n{goal}\n\nWhat happened so far:\n{}",
+                    reply.text
+                );
+                self.commit(Command::Compacted {
+                    saw,
+                    summary,
+                    usage: reply.usage,
+                })
+                .await
             }
-            Thought::Failed(error) => self.commit(Command::Failed(failure::of_model(&error))).await,
+            Thought::Failed(error) => {
+                self.commit(Command::Failed(failure::of_model(&error)))
+                    .await
+            }
             Thought::Cut => Ok(()),
         }
     }

@@ -23,7 +23,10 @@ pub(super) struct Renewal {
 impl Renewal {
     pub(super) fn new(config: &Config) -> Self {
         let every = Duration::from_secs(config.lease_seconds) / 3;
-        Self { every, next: Instant::now() + every }
+        Self {
+            every,
+            next: Instant::now() + every,
+        }
     }
 
     /// Waits until it is time.
@@ -34,7 +37,12 @@ impl Renewal {
     /// Renews the leases of all runs.
     pub(super) async fn renew(&mut self, app: &App) {
         self.next = Instant::now() + self.every;
-        let held: Vec<_> = app.running.map().iter().map(|(id, handle)| (id.clone(), handle.epoch)).collect();
+        let held: Vec<_> = app
+            .running
+            .map()
+            .iter()
+            .map(|(id, handle)| (id.clone(), handle.epoch))
+            .collect();
         if held.is_empty() {
             return;
         }

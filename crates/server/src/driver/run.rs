@@ -2,7 +2,7 @@
 //! session is at rest, the lease is lost, or the node drains.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use session::{Command, Duty, Fold, Frozen, Millis, duty};
@@ -40,6 +40,8 @@ pub(super) struct Run {
     pub(super) handle: Handle,
     /// Intents this run wrote itself: their calls cannot have begun elsewhere.
     pub(super) own_since: u64,
+    /// The intent whose call this run asked a sandbox for last.
+    pub(super) begun: Arc<AtomicU64>,
 }
 
 /// Drives the session of that row until it is at rest.
@@ -87,6 +89,7 @@ impl Run {
             fold: Fold::default(),
             handle,
             own_since: 0,
+            begun: Arc::default(),
         };
         for logged in &events {
             run.fold.apply(&logged.event)?;
@@ -101,7 +104,11 @@ impl Run {
     /// Takes in what others appended.
     pub(super) async fn catch_up(&mut self) -> Result<(), Stopped> {
         loop {
-            let page = self.app.store.fold_source(&self.session, self.fold.state.head).await?;
+            let page = self
+                .app
+                .store
+                .fold_source(&self.session, self.fold.state.head)
+                .await?;
             if page.is_empty() {
                 self.knows(self.fold.state.head);
                 return Ok(());
@@ -154,7 +161,11 @@ impl Run {
     /// Whether another step may begin.
     fn may_go_on(&self) -> Result<(), Stopped> {
         self.may_finish_step()?;
-        if self.app.drain.is_cancelled() { Err(Stopped::Drained) } else { Ok(()) }
+        if self.app.drain.is_cancelled() {
+            Err(Stopped::Drained)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the step that runs may go on.
@@ -177,10 +188,17 @@ impl Run {
             self.may_finish_step()?;
             let state = &self.fold.state;
             let over = state.turn.as_ref().is_none_or(|turn| turn.cancel.is_some());
-            if over || state.interrupted_since(began) || deadline.is_some_and(|at| clock::now() >= at) {
+            if over
+                || state.interrupted_since(began)
+                || deadline.is_some_and(|at| clock::now() >= at)
+            {
                 return Ok(());
             }
-            let (wake, lost, halt) = (self.handle.wake.clone(), self.handle.lost.clone(), self.app.halt.clone());
+            let (wake, lost, halt) = (
+                self.handle.wake.clone(),
+                self.handle.lost.clone(),
+                self.app.halt.clone(),
+            );
             tokio::select! {
                 () = wake.notified() => self.catch_up().await?,
                 () = lost.cancelled() => {}

@@ -31,14 +31,21 @@ impl Run {
         let items = self.fold.transcript.view();
         match self.ask(items, Purpose::Turn).await? {
             Thought::Reply(reply) => self.commit(Command::Replied { saw, reply }).await,
-            Thought::Failed(error) => self.commit(Command::Failed(failure::of_model(&error))).await,
+            Thought::Failed(error) => {
+                self.commit(Command::Failed(failure::of_model(&error)))
+                    .await
+            }
             Thought::Cut => Ok(()),
         }
     }
 
     /// One model call, cut as soon as the turn has another duty. A partial
     /// answer is never a fact.
-    pub(super) async fn ask(&mut self, items: Vec<Item>, purpose: Purpose) -> Result<Thought, Stopped> {
+    pub(super) async fn ask(
+        &mut self,
+        items: Vec<Item>,
+        purpose: Purpose,
+    ) -> Result<Thought, Stopped> {
         let began = self.fold.state.head;
         let key = match self.key().await? {
             Ok(key) => key,
@@ -71,6 +78,9 @@ impl Run {
                 Some(delta) = said.recv() => pass_on(app.deltas.speak(&session), &turn, delta),
             }
         };
+        while let Ok(delta) = said.try_recv() {
+            pass_on(app.deltas.speak(&session), &turn, delta);
+        }
         app.metrics.model_call(provider, &ended);
         Ok(match ended {
             Ok(reply) => Thought::Reply(Arc::new(reply)),
@@ -87,10 +97,18 @@ impl Run {
         }
         if self.frozen.credential == "managed" {
             let key = self.app.config.managed_key(provider).cloned();
-            return Ok(key.map(Some).ok_or_else(|| failure::no_managed_key(provider)));
+            return Ok(key
+                .map(Some)
+                .ok_or_else(|| failure::no_managed_key(provider)));
         }
-        let key = self.app.store.credential_secret(&self.org, &self.frozen.credential).await?;
-        Ok(key.map(Some).ok_or_else(|| failure::no_credential(&self.frozen.credential)))
+        let key = self
+            .app
+            .store
+            .credential_secret(&self.org, &self.frozen.credential)
+            .await?;
+        Ok(key
+            .map(Some)
+            .ok_or_else(|| failure::no_credential(&self.frozen.credential)))
     }
 
     fn turn_id(&self) -> String {
@@ -99,7 +117,12 @@ impl Run {
     }
 
     pub(super) async fn end(&mut self, reason: YieldReason) -> Result<(), Stopped> {
-        let open = self.fold.state.turn.as_ref().and_then(|turn| turn.open.clone());
+        let open = self
+            .fold
+            .state
+            .turn
+            .as_ref()
+            .and_then(|turn| turn.open.clone());
         let open = match open {
             Some(open) => self.stop_call(&open, reason.name()).await,
             None => None,
@@ -118,5 +141,9 @@ fn pass_on(to: Option<broadcast::Sender<Arc<Delta>>>, turn: &str, said: Said) {
         Said::Retry { why, .. } => ("retry", why),
     };
     // Nobody listening any more is no failure.
-    let _ = to.send(Arc::new(Delta { turn_id: turn.to_owned(), kind, text }));
+    let _ = to.send(Arc::new(Delta {
+        turn_id: turn.to_owned(),
+        kind,
+        text,
+    }));
 }
