@@ -209,10 +209,14 @@ impl Settings {
     /// # Errors
     /// If it cannot be read, or holds an option we do not have.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
     }
 }
 
@@ -241,10 +245,14 @@ impl Settings {
     /// If a value is out of its range.
     pub fn hold(self) -> Result<Config, ConfigError> {
         let config = Config {
-            listen: self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            listen: self
+                .listen
+                .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             data: self.data.unwrap_or_else(|| PathBuf::from("./data")),
             database_url: secret(self.database_url),
-            public_url: self.public_url.map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: self
+                .public_url
+                .map(|url| url.trim_end_matches('/').to_owned()),
             bootstrap_key: secret(self.bootstrap_key),
             anthropic_api_key: secret(self.anthropic_api_key),
             openai_api_key: secret(self.openai_api_key),
@@ -291,13 +299,31 @@ impl Config {
             }
         }
         if self.lease_seconds < 2 {
-            return Err(wrong("lease_seconds", self.lease_seconds, "give 2 or more: it is renewed at a third of its length"));
+            return Err(wrong(
+                "lease_seconds",
+                self.lease_seconds,
+                "give 2 or more: it is renewed at a third of its length",
+            ));
         }
         if self.sandbox_memory_mb < 32 {
-            return Err(wrong("sandbox_memory_mb", self.sandbox_memory_mb, "give 32 or more"));
+            return Err(wrong(
+                "sandbox_memory_mb",
+                self.sandbox_memory_mb,
+                "give 32 or more",
+            ));
         }
-        one_of("sandbox_driver", &self.sandbox_driver, &["auto", "container", "process"], "give auto, container or process")?;
-        one_of("log_format", &self.log_format, &["auto", "json", "text"], "give auto, json or text")
+        one_of(
+            "sandbox_driver",
+            &self.sandbox_driver,
+            &["auto", "container", "process"],
+            "give auto, container or process",
+        )?;
+        one_of(
+            "log_format",
+            &self.log_format,
+            &["auto", "json", "text"],
+            "give auto, json or text",
+        )
     }
 
     /// The key for models of agents that bring none, if the operator set one.
@@ -313,7 +339,9 @@ impl Config {
     /// The address for links, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+        self.public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", self.listen))
     }
 }
 
@@ -322,12 +350,25 @@ fn secret(text: Option<String>) -> Option<SecretString> {
     text.filter(|text| !text.is_empty()).map(SecretString::from)
 }
 
-fn one_of(name: &'static str, value: &str, of: &[&str], wants: &'static str) -> Result<(), ConfigError> {
-    if of.contains(&value) { Ok(()) } else { Err(wrong(name, value, wants)) }
+fn one_of(
+    name: &'static str,
+    value: &str,
+    of: &[&str],
+    wants: &'static str,
+) -> Result<(), ConfigError> {
+    if of.contains(&value) {
+        Ok(())
+    } else {
+        Err(wrong(name, value, wants))
+    }
 }
 
 fn wrong(name: &'static str, value: impl ToString, wants: &'static str) -> ConfigError {
-    ConfigError::Value { name, value: value.to_string(), wants }
+    ConfigError::Value {
+        name,
+        value: value.to_string(),
+        wants,
+    }
 }
 
 fn redacted<S: serde::Serializer>(secret: &Option<SecretString>, to: S) -> Result<S::Ok, S::Error> {
@@ -345,9 +386,19 @@ mod tests {
     #[test]
     fn a_flag_wins_over_a_file_and_a_default_fills_the_rest() {
         let file: Settings = toml::from_str("lease_seconds = 30\nturn_seconds = 60").unwrap();
-        let flags = Settings { turn_seconds: Some(7), ..Settings::default() };
+        let flags = Settings {
+            turn_seconds: Some(7),
+            ..Settings::default()
+        };
         let config = flags.over(file).hold().unwrap();
-        assert_eq!((config.turn_seconds, config.lease_seconds, config.heartbeat_seconds), (7, 30, 15));
+        assert_eq!(
+            (
+                config.turn_seconds,
+                config.lease_seconds,
+                config.heartbeat_seconds
+            ),
+            (7, 30, 15)
+        );
     }
 
     #[test]
@@ -359,10 +410,34 @@ mod tests {
     #[test]
     fn a_value_out_of_range_names_the_option_and_what_would_be_right() {
         let table: [(Settings, &str); 4] = [
-            (Settings { turn_steps: Some(0), ..Settings::default() }, "turn_steps"),
-            (Settings { lease_seconds: Some(1), ..Settings::default() }, "lease_seconds"),
-            (Settings { sandbox_memory_mb: Some(1), ..Settings::default() }, "sandbox_memory_mb"),
-            (Settings { sandbox_driver: Some("vm".into()), ..Settings::default() }, "sandbox_driver"),
+            (
+                Settings {
+                    turn_steps: Some(0),
+                    ..Settings::default()
+                },
+                "turn_steps",
+            ),
+            (
+                Settings {
+                    lease_seconds: Some(1),
+                    ..Settings::default()
+                },
+                "lease_seconds",
+            ),
+            (
+                Settings {
+                    sandbox_memory_mb: Some(1),
+                    ..Settings::default()
+                },
+                "sandbox_memory_mb",
+            ),
+            (
+                Settings {
+                    sandbox_driver: Some("vm".into()),
+                    ..Settings::default()
+                },
+                "sandbox_driver",
+            ),
         ];
         for (settings, name) in table {
             let error = settings.hold().unwrap_err().to_string();
@@ -372,9 +447,16 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_printed() {
-        let settings = Settings { bootstrap_key: Some("osb_secret".into()), database_url: Some("postgres://u:hunter2@h/d".into()), ..Settings::default() };
+        let settings = Settings {
+            bootstrap_key: Some("osb_secret".into()),
+            database_url: Some("postgres://u:hunter2@h/d".into()),
+            ..Settings::default()
+        };
         let config = settings.hold().unwrap();
         let shown = format!("{config:?} {}", toml::to_string(&config).unwrap());
-        assert!(!shown.contains("osb_secret") && !shown.contains("hunter2"), "{shown}");
+        assert!(
+            !shown.contains("osb_secret") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

@@ -33,14 +33,18 @@ impl Deltas {
     pub fn listen(&self, session: &str) -> broadcast::Receiver<Arc<Delta>> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         map.retain(|_, sender| sender.receiver_count() > 0);
-        map.entry(session.to_owned()).or_insert_with(|| broadcast::channel(DEPTH).0).subscribe()
+        map.entry(session.to_owned())
+            .or_insert_with(|| broadcast::channel(DEPTH).0)
+            .subscribe()
     }
 
     /// A way to speak to those who listen now; `None` if nobody does.
     #[must_use]
     pub fn speak(&self, session: &str) -> Option<broadcast::Sender<Arc<Delta>>> {
         let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        map.get(session).filter(|sender| sender.receiver_count() > 0).cloned()
+        map.get(session)
+            .filter(|sender| sender.receiver_count() > 0)
+            .cloned()
     }
 }
 

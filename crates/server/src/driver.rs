@@ -76,7 +76,10 @@ impl Place {
 impl Default for Births {
     fn default() -> Self {
         let (to, from) = mpsc::channel(BORN);
-        Self { to, from: Mutex::new(Some(from)) }
+        Self {
+            to,
+            from: Mutex::new(Some(from)),
+        }
     }
 }
 
@@ -90,7 +93,13 @@ impl Births {
         }
         let place = Place(self.to.clone().try_reserve_owned().ok()?);
         let until = clock::now().plus(lease::length(&app.config));
-        Some((place, Birth { node: app.node.clone(), until }))
+        Some((
+            place,
+            Birth {
+                node: app.node.clone(),
+                until,
+            },
+        ))
     }
 }
 
@@ -109,7 +118,9 @@ impl Running {
 
     fn wake(&self, session: &str, head: u64) -> bool {
         let map = self.map();
-        let Some(handle) = map.get(session) else { return false };
+        let Some(handle) = map.get(session) else {
+            return false;
+        };
         if head > handle.known.load(Ordering::Relaxed) {
             handle.wake.notify_one();
         }
@@ -117,7 +128,9 @@ impl Running {
     }
 
     fn wake_all(&self) {
-        self.map().values().for_each(|handle| handle.wake.notify_one());
+        self.map()
+            .values()
+            .for_each(|handle| handle.wake.notify_one());
     }
 
     fn map(&self) -> std::sync::MutexGuard<'_, HashMap<String, Handle>> {
@@ -129,7 +142,12 @@ impl Running {
 pub async fn drive(app: App) {
     let mut runs: JoinSet<(String, u64)> = JoinSet::new();
     let mut wakes = app.store.wakes();
-    let born = app.births.from.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let born = app
+        .births
+        .from
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     let Some(mut born) = born else { return };
     let mut renewal = lease::Renewal::new(&app.config);
     // Made once: a wait begun anew in every round would never end on a busy node.
@@ -167,7 +185,11 @@ fn woken(app: &App, wake: Result<store::Wake, broadcast::error::RecvError>) -> b
 /// Takes leases as far as there is room. Whether there may be more to take.
 async fn claim(app: &App, runs: &mut JoinSet<(String, u64)>) -> bool {
     const BATCH: usize = 64;
-    let room = app.config.max_running.saturating_sub(app.running.len()).min(BATCH);
+    let room = app
+        .config
+        .max_running
+        .saturating_sub(app.running.len())
+        .min(BATCH);
     if room == 0 {
         return false;
     }
@@ -176,7 +198,16 @@ async fn claim(app: &App, runs: &mut JoinSet<(String, u64)>) -> bool {
     match app.store.claim(&app.node, now, until, room).await {
         Ok(rows) => {
             let more = rows.len() == room;
-            rows.into_iter().for_each(|row| begin(app, runs, Born { row, events: Vec::new() }));
+            rows.into_iter().for_each(|row| {
+                begin(
+                    app,
+                    runs,
+                    Born {
+                        row,
+                        events: Vec::new(),
+                    },
+                )
+            });
             more
         }
         Err(error) => {
@@ -210,14 +241,19 @@ fn forget(app: &App, ended: Result<(String, u64), tokio::task::JoinError>) {
     match ended {
         Ok((session, epoch)) => {
             let mut map = app.running.map();
-            if map.get(&session).is_some_and(|handle| handle.epoch == epoch) {
+            if map
+                .get(&session)
+                .is_some_and(|handle| handle.epoch == epoch)
+            {
                 map.remove(&session);
             }
         }
         // The lease runs out and the session is taken up again from its facts.
         Err(error) => {
             tracing::error!(%error, "a run ended badly");
-            app.running.map().retain(|_, handle| Arc::strong_count(&handle.wake) > 1);
+            app.running
+                .map()
+                .retain(|_, handle| Arc::strong_count(&handle.wake) > 1);
         }
     }
     app.metrics.running(app.running.len());

@@ -69,8 +69,12 @@ pub enum ServeError {
 pub async fn serve(config: Config) -> Result<(), ServeError> {
     let (app, first_key) = parts::build(config).await?;
     let address = app.config.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
-    let bound = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    let bound = listener
+        .local_addr()
+        .map_err(|source| ServeError::Listen { address, source })?;
     parts::write_address(&app.config, bound)?;
     announce(bound, first_key.as_deref());
 

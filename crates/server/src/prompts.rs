@@ -12,7 +12,9 @@ pub struct Prompts {
 
 impl Default for Prompts {
     fn default() -> Self {
-        Self { tools: tool::native().into() }
+        Self {
+            tools: tool::native().into(),
+        }
     }
 }
 

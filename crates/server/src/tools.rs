@@ -53,7 +53,11 @@ pub fn receipt(open: &OpenCall, done: Done) -> Receipt {
     Receipt {
         tool: open.call.tool.clone(),
         command: tool::summary(&open.call.tool, &open.call.input),
-        result: ToolResult { call: open.call.id.clone(), text: done.text, is_error: done.is_error },
+        result: ToolResult {
+            call: open.call.id.clone(),
+            text: done.text,
+            is_error: done.is_error,
+        },
         outcome: done.outcome,
         output: done.output,
         bytes: done.bytes,
@@ -72,13 +76,27 @@ impl Done {
     /// A call whose arguments cannot be used: it did not run.
     #[must_use]
     pub fn refused(text: String) -> Self {
-        Self { text, is_error: true, outcome: Outcome::NotRun, output: None, bytes: 0, duration_ms: None }
+        Self {
+            text,
+            is_error: true,
+            outcome: Outcome::NotRun,
+            output: None,
+            bytes: 0,
+            duration_ms: None,
+        }
     }
 
     /// A file operation that was carried out or failed in the sandbox.
     #[must_use]
     pub fn plain(text: String, is_error: bool) -> Self {
         let bytes = text.len() as u64;
-        Self { text, is_error, outcome: Outcome::Done { exit_code: None }, output: None, bytes, duration_ms: None }
+        Self {
+            text,
+            is_error,
+            outcome: Outcome::Done { exit_code: None },
+            output: None,
+            bytes,
+            duration_ms: None,
+        }
     }
 }

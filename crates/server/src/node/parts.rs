@@ -22,13 +22,19 @@ use crate::config::Config;
 /// Builds everything; also returns the first API key, if it was just made.
 pub(super) async fn build(config: Config) -> Result<(App, Option<String>), ServeError> {
     let data = config.data.clone();
-    fs::create_dir_all(&data).map_err(|source| ServeError::Data { path: data.clone(), source })?;
+    fs::create_dir_all(&data).map_err(|source| ServeError::Data {
+        path: data.clone(),
+        source,
+    })?;
     let store = open_store(&config).await?;
     let first_key = first_key(&store, &config).await?;
-    let policy = egress::Policy { allow_private: config.allow_private };
+    let policy = egress::Policy {
+        allow_private: config.allow_private,
+    };
     let gate = Gate::new(policy, egress::Limits::default());
     let hands = open_hands(&config, &gate).await?;
-    let models = brain::Models::new(brain_config(&config)).map_err(|error| ServeError::Models(error.to_string()))?;
+    let models = brain::Models::new(brain_config(&config))
+        .map_err(|error| ServeError::Models(error.to_string()))?;
     let app = Arc::new(Parts {
         node: clock::fresh(Noun::Node),
         store,
@@ -54,11 +60,19 @@ pub(crate) async fn open_store(config: &Config) -> Result<Store, ServeError> {
         Some(url) => Database::Postgres(url.expose_secret().to_owned()),
         None => Database::Sqlite(config.data.join("oc.db")),
     };
-    Ok(Store::open(Options { database, blobs: config.data.join("blobs"), master }).await?)
+    Ok(Store::open(Options {
+        database,
+        blobs: config.data.join("blobs"),
+        master,
+    })
+    .await?)
 }
 
 async fn first_key(store: &Store, config: &Config) -> Result<Option<String>, ServeError> {
-    let wanted = config.bootstrap_key.as_ref().map(|key| key.expose_secret().to_owned());
+    let wanted = config
+        .bootstrap_key
+        .as_ref()
+        .map(|key| key.expose_secret().to_owned());
     if wanted.as_deref().is_some_and(|key| !is_key(key)) {
         return Err(ServeError::BootstrapKey);
     }
@@ -80,7 +94,8 @@ pub(crate) fn new_key() -> String {
 
 fn is_key(text: &str) -> bool {
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    text.strip_prefix("osb_").is_some_and(|rest| rest.len() == 64 && rest.bytes().all(hex))
+    text.strip_prefix("osb_")
+        .is_some_and(|rest| rest.len() == 64 && rest.bytes().all(hex))
 }
 
 async fn open_hands(config: &Config, gate: &Gate) -> Result<Hands, ServeError> {
@@ -162,7 +177,9 @@ pub(super) fn write_address(config: &Config, bound: SocketAddr) -> Result<(), Se
     let path = config.data.join("address");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o644);
-    let written = options.open(&path).and_then(|mut file| writeln!(file, "{bound}"));
+    let written = options
+        .open(&path)
+        .and_then(|mut file| writeln!(file, "{bound}"));
     written.map_err(|source| ServeError::Data { path, source })
 }
 
@@ -174,7 +191,13 @@ mod tests {
     fn a_key_is_osb_and_64_hex_digits() {
         assert!(is_key(&new_key()));
         assert_ne!(new_key(), new_key());
-        for bad in ["", "osb_", "osb_12", &format!("osb_{}", "G".repeat(64)), &format!("osb_{}", "A".repeat(64))] {
+        for bad in [
+            "",
+            "osb_",
+            "osb_12",
+            &format!("osb_{}", "G".repeat(64)),
+            &format!("osb_{}", "A".repeat(64)),
+        ] {
             assert!(!is_key(bad), "{bad}");
         }
     }

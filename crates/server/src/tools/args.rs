@@ -9,8 +9,9 @@ use serde_json::Value;
 /// # Errors
 /// A sentence for the model: which tool, what is wrong.
 pub fn read<T: DeserializeOwned>(tool: &str, input: &Value) -> Result<T, String> {
-    serde_json::from_value(input.clone())
-        .map_err(|error| format!("The arguments of `{tool}` cannot be used: {error}. Nothing was done."))
+    serde_json::from_value(input.clone()).map_err(|error| {
+        format!("The arguments of `{tool}` cannot be used: {error}. Nothing was done.")
+    })
 }
 
 #[cfg(test)]
@@ -28,7 +29,10 @@ mod tests {
         let error = super::read::<Read>("read", &json!({ "file": "x" })).map(|_| ());
         assert_eq!(
             error,
-            Err("The arguments of `read` cannot be used: missing field `path`. Nothing was done.".to_owned())
+            Err(
+                "The arguments of `read` cannot be used: missing field `path`. Nothing was done."
+                    .to_owned()
+            )
         );
     }
 }

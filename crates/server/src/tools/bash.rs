@@ -33,7 +33,9 @@ pub(super) async fn run(sandbox: &dyn Sandbox, open: &OpenCall) -> Result<Done, 
         Err(why) => return Ok(Done::refused(why)),
     };
     if bash.command.contains('\0') {
-        return Ok(Done::refused("A command cannot hold a NUL byte. Nothing was done.".to_owned()));
+        return Ok(Done::refused(
+            "A command cannot hold a NUL byte. Nothing was done.".to_owned(),
+        ));
     }
     let id = exec_id(open);
     if bash.background {
@@ -49,19 +51,32 @@ pub(super) async fn run(sandbox: &dyn Sandbox, open: &OpenCall) -> Result<Done, 
 
 /// Starts the command and leaves it running: its output goes to a file that the
 /// model can read, since nobody waits for it.
-async fn background(sandbox: &dyn Sandbox, open: &OpenCall, id: &str, command: &str) -> Result<Done, hands::Error> {
+async fn background(
+    sandbox: &dyn Sandbox,
+    open: &OpenCall,
+    id: &str,
+    command: &str,
+) -> Result<Done, hands::Error> {
     let stem = format!("/tmp/background/{}", open.seq);
-    let line = format!("mkdir -p /tmp/background && echo $$ > {stem}.pid && exec > {stem}.log 2>&1\n{command}");
+    let line = format!(
+        "mkdir -p /tmp/background && echo $$ > {stem}.pid && exec > {stem}.log 2>&1\n{command}"
+    );
     let mut exec = Exec::shell(id, &line);
     exec.spool_cap = 0;
     sandbox.start(exec).await?;
-    let text = format!("Running in the background. Output: {stem}.log. To stop it: kill $(cat {stem}.pid)");
+    let text = format!(
+        "Running in the background. Output: {stem}.log. To stop it: kill $(cat {stem}.pid)"
+    );
     Ok(Done::plain(text, false))
 }
 
 /// What is told of a command that came to an end.
 async fn finished(sandbox: &dyn Sandbox, id: &str, ran: Ran) -> Result<Done, hands::Error> {
-    let output = if ran.output.omitted > 0 { Some(kept(sandbox, id, &ran).await?) } else { None };
+    let output = if ran.output.omitted > 0 {
+        Some(kept(sandbox, id, &ran).await?)
+    } else {
+        None
+    };
     let mut told = text::captured(&ran.output);
     let outcome = outcome(&ran);
     for note in [ran.note(), ending(&ran)].into_iter().flatten() {
@@ -97,9 +112,15 @@ fn outcome(ran: &Ran) -> Outcome {
         Some(KillReason::Oom { .. }) => "out_of_memory",
         Some(KillReason::Canceled) => "canceled",
         Some(KillReason::TimedOut) => "timeout",
-        None => return Outcome::Done { exit_code: ran.exit_code.or(ran.signal.map(|signal| 128 + signal)) },
+        None => {
+            return Outcome::Done {
+                exit_code: ran.exit_code.or(ran.signal.map(|signal| 128 + signal)),
+            };
+        }
     };
-    Outcome::Killed { reason: reason.to_owned() }
+    Outcome::Killed {
+        reason: reason.to_owned(),
+    }
 }
 
 /// All output that the sandbox kept, and a last line if it did not keep all.
@@ -123,7 +144,11 @@ async fn kept(sandbox: &dyn Sandbox, id: &str, ran: &Ran) -> Result<Vec<u8>, han
 ///
 /// # Errors
 /// Only the sandbox's own.
-pub async fn stopped(sandbox: &dyn Sandbox, open: &OpenCall, why: &str) -> Result<Receipt, hands::Error> {
+pub async fn stopped(
+    sandbox: &dyn Sandbox,
+    open: &OpenCall,
+    why: &str,
+) -> Result<Receipt, hands::Error> {
     let id = exec_id(open);
     if sandbox.known(&id).await? == Known::Unknown {
         return Ok(receipt(open, Done::refused(format!("Not run: {why}."))));

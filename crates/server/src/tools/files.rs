@@ -72,30 +72,84 @@ fn operation(tool: &str, input: &Value) -> Result<(FileOp, u64), String> {
     let here = |path: Option<String>| path.unwrap_or_else(|| ".".to_owned());
     Ok(match tool {
         "read" => {
-            let Read { path, offset, limit } = args::read(tool, input)?;
+            let Read {
+                path,
+                offset,
+                limit,
+            } = args::read(tool, input)?;
             let first = offset.unwrap_or(1).max(1);
-            let span = Span::Lines { first, count: limit.unwrap_or(LINES), limit: READ };
+            let span = Span::Lines {
+                first,
+                count: limit.unwrap_or(LINES),
+                limit: READ,
+            };
             (FileOp::Read { path, span }, first)
         }
         "write" => {
             let Write { path, content } = args::read(tool, input)?;
-            (FileOp::Write { path, bytes: content.into_bytes() }, 1)
+            (
+                FileOp::Write {
+                    path,
+                    bytes: content.into_bytes(),
+                },
+                1,
+            )
         }
         "edit" => {
-            let Edit { path, old, new, all } = args::read(tool, input)?;
-            (FileOp::Edit { path, old, new, replace_all: all }, 1)
+            let Edit {
+                path,
+                old,
+                new,
+                all,
+            } = args::read(tool, input)?;
+            (
+                FileOp::Edit {
+                    path,
+                    old,
+                    new,
+                    replace_all: all,
+                },
+                1,
+            )
         }
         "ls" => {
             let Find { path, .. } = args::read(tool, input)?;
-            (FileOp::List { path: here(path), limit }, 1)
+            (
+                FileOp::List {
+                    path: here(path),
+                    limit,
+                },
+                1,
+            )
         }
         "grep" => {
-            let Find { pattern, path, glob, ignore_case } = args::read(tool, input)?;
-            (FileOp::Grep { path: here(path), pattern, glob, ignore_case, limit }, 1)
+            let Find {
+                pattern,
+                path,
+                glob,
+                ignore_case,
+            } = args::read(tool, input)?;
+            (
+                FileOp::Grep {
+                    path: here(path),
+                    pattern,
+                    glob,
+                    ignore_case,
+                    limit,
+                },
+                1,
+            )
         }
         "glob" => {
             let Find { pattern, path, .. } = args::read(tool, input)?;
-            (FileOp::Glob { path: here(path), pattern, limit }, 1)
+            (
+                FileOp::Glob {
+                    path: here(path),
+                    pattern,
+                    limit,
+                },
+                1,
+            )
         }
         _ => return Err(format!("There is no tool `{tool}`. Nothing was done.")),
     })
@@ -105,7 +159,9 @@ fn told(out: FileOut, wrote: &str, first: u64) -> String {
     match out {
         FileOut::Read { bytes, more, .. } => {
             let whole = String::from_utf8_lossy(&bytes);
-            let numbered = (first..).zip(whole.lines()).map(|(n, line)| format!("{n:>6}\t{line}"));
+            let numbered = (first..)
+                .zip(whole.lines())
+                .map(|(n, line)| format!("{n:>6}\t{line}"));
             text::lines(numbered, more, "read on with offset")
         }
         FileOut::Written { size, created } => {
@@ -116,12 +172,18 @@ fn told(out: FileOut, wrote: &str, first: u64) -> String {
             let places = if replaced == 1 { "place" } else { "places" };
             format!("Edited {wrote} ({replaced} {places}).")
         }
-        FileOut::Listed { entries, more } => text::lines(entries.iter().map(entry), more, "list a folder below"),
+        FileOut::Listed { entries, more } => {
+            text::lines(entries.iter().map(entry), more, "list a folder below")
+        }
         FileOut::Found { matches, more } => {
-            let lines = matches.iter().map(|m| format!("{}:{}: {}", m.path, m.line, m.text));
+            let lines = matches
+                .iter()
+                .map(|m| format!("{}:{}: {}", m.path, m.line, m.text));
             text::lines(lines, more, "narrow the pattern or the path")
         }
-        FileOut::Paths { paths, more } => text::lines(paths.into_iter(), more, "narrow the pattern"),
+        FileOut::Paths { paths, more } => {
+            text::lines(paths.into_iter(), more, "narrow the pattern")
+        }
         FileOut::Stat(found) => entry(&found),
     }
 }
@@ -143,24 +205,60 @@ mod tests {
 
     #[test]
     fn arguments_become_one_operation() {
-        let read = operation("read", &json!({ "path": "a", "offset": 0 })).map(|(op, first)| (op, first));
-        let span = Span::Lines { first: 1, count: LINES, limit: READ };
-        assert_eq!(read, Ok((FileOp::Read { path: "a".into(), span }, 1)));
+        let read =
+            operation("read", &json!({ "path": "a", "offset": 0 })).map(|(op, first)| (op, first));
+        let span = Span::Lines {
+            first: 1,
+            count: LINES,
+            limit: READ,
+        };
+        assert_eq!(
+            read,
+            Ok((
+                FileOp::Read {
+                    path: "a".into(),
+                    span
+                },
+                1
+            ))
+        );
         let list = operation("ls", &json!({})).map(|(op, _)| op);
-        assert_eq!(list, Ok(FileOp::List { path: ".".into(), limit: ENTRIES }));
-        assert!(operation("edit", &json!({ "path": "a", "old": "x" })).is_err_and(|why| why.contains("`new`")));
+        assert_eq!(
+            list,
+            Ok(FileOp::List {
+                path: ".".into(),
+                limit: ENTRIES
+            })
+        );
+        assert!(
+            operation("edit", &json!({ "path": "a", "old": "x" }))
+                .is_err_and(|why| why.contains("`new`"))
+        );
     }
 
     #[test]
     fn a_read_is_numbered_from_where_it_began() {
-        let out = FileOut::Read { bytes: b"x\ny\n".to_vec(), size: 99, more: true };
-        assert_eq!(told(out, "", 41), "    41\tx\n    42\ty\n[… more; read on with offset …]");
+        let out = FileOut::Read {
+            bytes: b"x\ny\n".to_vec(),
+            size: 99,
+            more: true,
+        };
+        assert_eq!(
+            told(out, "", 41),
+            "    41\tx\n    42\ty\n[… more; read on with offset …]"
+        );
     }
 
     #[test]
     fn what_was_written_is_told_with_its_path() {
-        let written = FileOut::Written { size: 3, created: true };
+        let written = FileOut::Written {
+            size: 3,
+            created: true,
+        };
         assert_eq!(told(written, "a.txt", 1), "Wrote a.txt (3 bytes).");
-        assert_eq!(told(FileOut::Edited { replaced: 2 }, "a.txt", 1), "Edited a.txt (2 places).");
+        assert_eq!(
+            told(FileOut::Edited { replaced: 2 }, "a.txt", 1),
+            "Edited a.txt (2 places)."
+        );
     }
 }

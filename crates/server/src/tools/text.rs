@@ -14,7 +14,11 @@ pub fn captured(output: &Captured) -> String {
         return head.trim_end_matches('\n').to_owned();
     }
     let tail = String::from_utf8_lossy(&output.tail);
-    format!("{head}\n[… {} bytes left out …]\n{}", output.omitted, tail.trim_end_matches('\n'))
+    format!(
+        "{head}\n[… {} bytes left out …]\n{}",
+        output.omitted,
+        tail.trim_end_matches('\n')
+    )
 }
 
 /// The lines, as many as fit; then a word on how to see the rest.
@@ -35,7 +39,11 @@ pub fn lines(lines: impl Iterator<Item = String>, more: bool, how: &str) -> Stri
         text.push_str(" …]");
     }
     let text = text.trim_end_matches('\n');
-    if text.is_empty() { "(nothing)".to_owned() } else { text.to_owned() }
+    if text.is_empty() {
+        "(nothing)".to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -50,7 +58,11 @@ mod tests {
             (b"a\xffb", b"", 0, "a\u{fffd}b"),
             (b"begin", b"end\n", 7, "begin\n[… 7 bytes left out …]\nend"),
         ] {
-            let output = Captured { head: head.to_vec(), tail: tail.to_vec(), omitted };
+            let output = Captured {
+                head: head.to_vec(),
+                tail: tail.to_vec(),
+                omitted,
+            };
             assert_eq!(captured(&output), want);
         }
     }
@@ -59,7 +71,10 @@ mod tests {
     fn lines_say_when_there_are_more() {
         let few = ["a".to_owned(), "b".to_owned()];
         assert_eq!(lines(few.clone().into_iter(), false, "narrow it"), "a\nb");
-        assert_eq!(lines(few.into_iter(), true, "narrow it"), "a\nb\n[… more; narrow it …]");
+        assert_eq!(
+            lines(few.into_iter(), true, "narrow it"),
+            "a\nb\n[… more; narrow it …]"
+        );
         assert_eq!(lines(std::iter::empty(), false, ""), "(nothing)");
         let many = (0..).map(|_| "x".repeat(100));
         let text = lines(many.take(10_000), false, "narrow it");
