@@ -46,8 +46,9 @@ pub fn router(app: App) -> Router {
         .merge(unbuilt::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn(cors::open))
         .layer(from_fn_with_state(app.clone(), request::every))
+        // Outermost: a page must be able to read refusals too.
+        .layer(from_fn(cors::open))
         .with_state(app)
 }
 
@@ -58,5 +59,8 @@ async fn unknown(request: Request) -> Problem {
 
 async fn wrong_method(request: Request) -> Problem {
     let (method, path) = (request.method(), request.uri().path());
-    Problem::new(Code::MethodNotAllowed, format!("{path} has no method {method}"))
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("{path} has no method {method}"),
+    )
 }

@@ -21,7 +21,9 @@ use labels::{Answer, Call, Kind, Model, Route};
 pub use page::page;
 
 /// Buckets of request times, in seconds.
-const BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+const BUCKETS: [f64; 12] = [
+    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
 
 /// Everything this node counts.
 #[derive(Debug)]
@@ -66,10 +68,19 @@ impl Default for Metrics {
 impl Metrics {
     /// A request was answered.
     pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let answer = Answer { method: known_method(method), route: route.to_owned(), status };
+        let answer = Answer {
+            method: known_method(method),
+            route: route.to_owned(),
+            status,
+        };
         self.requests.get_or_create(&answer).inc();
-        let route = Route { method: answer.method, route: answer.route };
-        self.request_seconds.get_or_create(&route).observe(took.as_secs_f64());
+        let route = Route {
+            method: answer.method,
+            route: answer.route,
+        };
+        self.request_seconds
+            .get_or_create(&route)
+            .observe(took.as_secs_f64());
     }
 
     /// Facts were appended.
@@ -79,7 +90,8 @@ impl Metrics {
 
     /// So many sessions run on this node now.
     pub fn running(&self, sessions: usize) {
-        self.sessions_running.set(i64::try_from(sessions).unwrap_or(i64::MAX));
+        self.sessions_running
+            .set(i64::try_from(sessions).unwrap_or(i64::MAX));
     }
 
     /// Somebody began to follow a stream; keep what this returns as long.
@@ -95,8 +107,15 @@ impl Metrics {
             Ok(_) => "ok".to_owned(),
             Err(error) => format!("{:?}", error.kind).to_lowercase(),
         };
-        self.model_calls.get_or_create(&Model { provider: provider.name(), outcome }).inc();
-        let Some(tokens) = ended.as_ref().ok().and_then(|reply| reply.usage) else { return };
+        self.model_calls
+            .get_or_create(&Model {
+                provider: provider.name(),
+                outcome,
+            })
+            .inc();
+        let Some(tokens) = ended.as_ref().ok().and_then(|reply| reply.usage) else {
+            return;
+        };
         let kinds = [
             ("input", tokens.input),
             ("output", tokens.output),
@@ -104,13 +123,23 @@ impl Metrics {
             ("cache_read", tokens.cache_read),
         ];
         for (kind, count) in kinds {
-            self.model_tokens.get_or_create(&Kind { provider: provider.name(), kind }).inc_by(count);
+            self.model_tokens
+                .get_or_create(&Kind {
+                    provider: provider.name(),
+                    kind,
+                })
+                .inc_by(count);
         }
     }
 
     /// A model call is tried again.
     pub fn model_retry(&self, provider: Provider) {
-        self.model_retries.get_or_create(&Kind { provider: provider.name(), kind: "retry" }).inc();
+        self.model_retries
+            .get_or_create(&Kind {
+                provider: provider.name(),
+                kind: "retry",
+            })
+            .inc();
     }
 
     /// A tool call came to its end.
@@ -122,7 +151,10 @@ impl Metrics {
             Outcome::NotRun => "not_run",
             Outcome::Indeterminate => "indeterminate",
         };
-        let tool = tool::NAMES.into_iter().find(|name| *name == receipt.tool).unwrap_or("other");
+        let tool = tool::NAMES
+            .into_iter()
+            .find(|name| *name == receipt.tool)
+            .unwrap_or("other");
         self.tool_calls.get_or_create(&Call { tool, outcome }).inc();
     }
 }
@@ -130,7 +162,10 @@ impl Metrics {
 /// The method, if it is one we route: others could be any text.
 fn known_method(method: &str) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    known.into_iter().find(|name| *name == method).unwrap_or("OTHER")
+    known
+        .into_iter()
+        .find(|name| *name == method)
+        .unwrap_or("OTHER")
 }
 
 #[cfg(test)]
@@ -142,7 +177,11 @@ mod tests {
         Receipt {
             tool: tool.to_owned(),
             command: String::new(),
-            result: ToolResult { call: "c".to_owned(), text: String::new(), is_error },
+            result: ToolResult {
+                call: "c".to_owned(),
+                text: String::new(),
+                is_error,
+            },
             outcome,
             output: None,
             bytes: 0,
@@ -157,9 +196,18 @@ mod tests {
         metrics.tool_call(&receipt("bash", Outcome::Done { exit_code: Some(1) }, true));
         metrics.request("BREW", "none", 404, Duration::from_millis(1));
         let text = page::counts(&metrics);
-        assert!(text.contains("oc_tool_calls_total{tool=\"other\",outcome=\"not_run\"} 1"), "{text}");
-        assert!(text.contains("oc_tool_calls_total{tool=\"bash\",outcome=\"failed\"} 1"), "{text}");
-        assert!(text.contains("method=\"OTHER\"") && !text.contains("BREW"), "{text}");
+        assert!(
+            text.contains("oc_tool_calls_total{tool=\"other\",outcome=\"not_run\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("oc_tool_calls_total{tool=\"bash\",outcome=\"failed\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("method=\"OTHER\"") && !text.contains("BREW"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -57,7 +57,9 @@ impl FromRequestParts<App> for Org {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match caller(parts, app, false).await? {
             Caller::Org(org) => Ok(Self(org)),
-            Caller::Client(_) => Err(forbidden("a client token does not open this route; use an API key")),
+            Caller::Client(_) => Err(forbidden(
+                "a client token does not open this route; use an API key",
+            )),
         }
     }
 }
@@ -67,8 +69,13 @@ impl FromRequestParts<App> for Reads {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = caller(parts, app, true).await?;
-        let (org, session, expires) = door(parts, app, caller, |scopes| scopes.read, "read").await?;
-        Ok(Self { org, session, expires })
+        let (org, session, expires) =
+            door(parts, app, caller, |scopes| scopes.read, "read").await?;
+        Ok(Self {
+            org,
+            session,
+            expires,
+        })
     }
 }
 
@@ -96,9 +103,9 @@ async fn door(
         Caller::Client(token) if token.session != session => {
             Err(forbidden("this client token is for another session"))
         }
-        Caller::Client(token) if !allows(token.scopes) => {
-            Err(forbidden(&format!("this client token lacks the scope `{scope}`")))
-        }
+        Caller::Client(token) if !allows(token.scopes) => Err(forbidden(&format!(
+            "this client token lacks the scope `{scope}`"
+        ))),
         Caller::Client(token) => Ok((token.org, session, Some(token.expires))),
     }
 }
@@ -107,15 +114,21 @@ async fn first(parts: &mut Parts, app: &App) -> Result<String, Problem> {
     if let Ok(At([session])) = At::<1>::from_request_parts(parts, app).await {
         return Ok(session);
     }
-    At::<2>::from_request_parts(parts, app).await.map(|At([session, _])| session)
+    At::<2>::from_request_parts(parts, app)
+        .await
+        .map(|At([session, _])| session)
 }
 
 async fn caller(parts: &Parts, app: &App, in_query: bool) -> Result<Caller, Problem> {
     let caller = match (credential(&parts.headers)?, query_token(parts)) {
         (Some(text), _) => known(app, text).await?,
-        (None, Some(token)) if in_query && token.starts_with(TOKEN_PREFIX) => known(app, &token).await?,
+        (None, Some(token)) if in_query && token.starts_with(TOKEN_PREFIX) => {
+            known(app, &token).await?
+        }
         (None, Some(_)) if in_query => {
-            return Err(unauthorized("`?token=` takes client tokens only: an API key must not stand in an address"));
+            return Err(unauthorized(
+                "`?token=` takes client tokens only: an API key must not stand in an address",
+            ));
         }
         (None, _) => return Err(unauthorized("send `Authorization: Bearer <API key>`")),
     };
@@ -133,10 +146,13 @@ async fn known(app: &App, text: &str) -> Result<Caller, Problem> {
     let now = clock::now();
     if text.starts_with(TOKEN_PREFIX) {
         let token = app.store.token(text, now).await?;
-        return token.map(Caller::Client).ok_or_else(|| unauthorized("this client token is unknown or expired"));
+        return token
+            .map(Caller::Client)
+            .ok_or_else(|| unauthorized("this client token is unknown or expired"));
     }
     let key = app.store.authenticate(text, now).await?;
-    key.map(|key| Caller::Org(key.org)).ok_or_else(|| unauthorized("this API key is unknown or revoked"))
+    key.map(|key| Caller::Org(key.org))
+        .ok_or_else(|| unauthorized("this API key is unknown or revoked"))
 }
 
 /// The credential in the headers: `Authorization: Bearer …` or `X-API-Key: …`.
@@ -146,12 +162,17 @@ fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         let text = value.to_str().map_err(|_| unreadable())?;
         let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
         if !scheme.eq_ignore_ascii_case("bearer") || rest.trim().is_empty() {
-            return Err(unauthorized("the Authorization header must be `Bearer <API key>`"));
+            return Err(unauthorized(
+                "the Authorization header must be `Bearer <API key>`",
+            ));
         }
         return Ok(Some(rest.trim()));
     }
     match headers.get("x-api-key") {
-        Some(value) => value.to_str().map(|text| Some(text.trim())).map_err(|_| unreadable()),
+        Some(value) => value
+            .to_str()
+            .map(|text| Some(text.trim()))
+            .map_err(|_| unreadable()),
         None => Ok(None),
     }
 }
@@ -159,7 +180,9 @@ fn credential(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 fn query_token(parts: &Parts) -> Option<String> {
     let query = parts.uri.query()?;
     let mut pairs = form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(name, _)| name == "token").map(|(_, value)| value.into_owned())
+    pairs
+        .find(|(name, _)| name == "token")
+        .map(|(_, value)| value.into_owned())
 }
 
 fn unauthorized(message: &str) -> Problem {
@@ -177,7 +200,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)))
+            .collect()
     }
 
     #[test]
@@ -186,7 +212,10 @@ mod tests {
             (&[("authorization", "Bearer osb_1")], Some("osb_1")),
             (&[("authorization", "bearer  osb_1 ")], Some("osb_1")),
             (&[("x-api-key", "osb_2")], Some("osb_2")),
-            (&[("authorization", "Bearer osb_1"), ("x-api-key", "osb_2")], Some("osb_1")),
+            (
+                &[("authorization", "Bearer osb_1"), ("x-api-key", "osb_2")],
+                Some("osb_1"),
+            ),
             (&[], None),
         ];
         for (pairs, want) in table {

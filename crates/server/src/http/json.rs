@@ -8,7 +8,8 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::problem::{Code, Problem};
@@ -30,6 +31,11 @@ pub struct Sent {
     value: Value,
 }
 
+/// A part of a body that must be an object: a list of values in the order of its
+/// fields would do for a derived type, and must not do here.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
 /// A JSON object as it was sent; no body at all is an empty object.
 #[derive(Debug)]
 pub struct MaybeSent(pub Sent);
@@ -37,11 +43,21 @@ pub struct MaybeSent(pub Sent);
 impl Sent {
     fn read(bytes: Bytes) -> Result<Self, Problem> {
         let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            let what = if bytes.is_empty() { "the body is empty".to_owned() } else { cut(&error.to_string()) };
-            Problem::new(Code::Malformed, format!("the body must be a JSON object: {what}"))
+            let what = if bytes.is_empty() {
+                "the body is empty".to_owned()
+            } else {
+                cut(&error.to_string())
+            };
+            Problem::new(
+                Code::Malformed,
+                format!("the body must be a JSON object: {what}"),
+            )
         })?;
         if !value.is_object() {
-            return Err(Problem::new(Code::Invalid, "the body must be a JSON object"));
+            return Err(Problem::new(
+                Code::Invalid,
+                "the body must be a JSON object",
+            ));
         }
         Ok(Self { bytes, value })
     }
@@ -53,8 +69,7 @@ impl Sent {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_path_to_error::deserialize(&self.value).map_err(|error| {
             let path = error.path().to_string();
-            let message = cut(&error.into_inner().to_string());
-            Problem::invalid(&path, format!("`{path}`: {message}"))
+            wrong(Code::Invalid, &path, &error.into_inner())
         })
     }
 
@@ -63,7 +78,8 @@ impl Sent {
     /// # Errors
     /// 422 if it cannot be read so.
     pub fn verbatim<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.bytes).map_err(|error| Problem::new(Code::Invalid, cut(&error.to_string())))
+        serde_json::from_slice(&self.bytes)
+            .map_err(|error| Problem::new(Code::Invalid, cut(&error.to_string())))
     }
 
     /// Refuses fields of the contract that this build does not have yet, rather
@@ -80,7 +96,9 @@ impl Sent {
         match unbuilt.iter().find(asks) {
             None => Ok(()),
             Some(name) => {
-                let message = format!("`{name}` is not supported by this build yet; send the request without it");
+                let message = format!(
+                    "`{name}` is not supported by this build yet; send the request without it"
+                );
                 Err(Problem::new(Code::FieldNotSupported, message).at(name))
             }
         }
@@ -128,6 +146,33 @@ fn write_sorted(value: &Value, but: &str, out: &mut String) {
     }
 }
 
+/// A refusal that names the field of that path, where the parser knows it.
+pub(super) fn wrong(code: Code, path: &str, error: &dyn std::fmt::Display) -> Problem {
+    let message = cut(&error.to_string());
+    match path {
+        "." => Problem::new(code, message),
+        path => Problem::new(code, format!("`{path}`: {message}")).at(path),
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        from.deserialize_map(Fields(std::marker::PhantomData))
+    }
+}
+
 /// The value of a field that must be there.
 ///
 /// # Errors
@@ -142,13 +187,22 @@ pub fn need<T>(field: Option<T>, name: &str) -> Result<T, Problem> {
 /// 422 naming the field.
 pub fn short(text: String, name: &str, most: usize) -> Result<String, Problem> {
     if text.trim().is_empty() {
-        return Err(Problem::invalid(name, format!("`{name}` must not be empty")));
+        return Err(Problem::invalid(
+            name,
+            format!("`{name}` must not be empty"),
+        ));
     }
     if text.chars().any(char::is_control) {
-        return Err(Problem::invalid(name, format!("`{name}` must not hold control characters")));
+        return Err(Problem::invalid(
+            name,
+            format!("`{name}` must not hold control characters"),
+        ));
     }
     if text.chars().count() > most {
-        return Err(Problem::invalid(name, format!("`{name}` must have at most {most} characters")));
+        return Err(Problem::invalid(
+            name,
+            format!("`{name}` must have at most {most} characters"),
+        ));
     }
     Ok(text)
 }
@@ -167,17 +221,30 @@ impl<S: Send + Sync> FromRequest<S> for MaybeSent {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let bytes = read(request).await?;
         let blank = bytes.iter().all(u8::is_ascii_whitespace);
-        Sent::read(if blank { Bytes::from_static(b"{}") } else { bytes }).map(Self)
+        Sent::read(if blank {
+            Bytes::from_static(b"{}")
+        } else {
+            bytes
+        })
+        .map(Self)
     }
 }
 
 async fn read(request: Request) -> Result<Bytes, Problem> {
-    let told = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let told = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     let reading = collect(request.into_body(), told.unwrap_or(0));
-    tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| {
-        let message = format!("the body did not arrive within {} seconds", PATIENCE.as_secs());
-        Err(Problem::new(Code::Timeout, message))
-    })
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .unwrap_or_else(|_| {
+            let message = format!(
+                "the body did not arrive within {} seconds",
+                PATIENCE.as_secs()
+            );
+            Err(Problem::new(Code::Timeout, message))
+        })
 }
 
 async fn collect(body: Body, told: usize) -> Result<Bytes, Problem> {
@@ -187,7 +254,9 @@ async fn collect(body: Body, told: usize) -> Result<Bytes, Problem> {
     }
     let mut whole = BytesMut::with_capacity(told);
     while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| Problem::new(Code::Malformed, format!("the body broke off: {error}")))?;
+        let part = part.map_err(|error| {
+            Problem::new(Code::Malformed, format!("the body broke off: {error}"))
+        })?;
         if whole.len() + part.len() > BODY_LIMIT {
             return Err(too_large(parts, whole.len()).await);
         }
@@ -203,7 +272,10 @@ async fn too_large(mut rest: BodyDataStream, mut seen: usize) -> Problem {
             break;
         }
     }
-    Problem::new(Code::TooLarge, format!("the body is over the limit of {BODY_LIMIT} bytes"))
+    Problem::new(
+        Code::TooLarge,
+        format!("the body is over the limit of {BODY_LIMIT} bytes"),
+    )
 }
 
 fn cut(text: &str) -> String {
@@ -229,7 +301,7 @@ mod tests {
     struct Outer {
         name: Option<String>,
         #[expect(dead_code, reason = "only its type matters")]
-        limits: Option<Inner>,
+        limits: Option<Object<Inner>>,
     }
 
     fn sent(text: &str) -> Result<Sent, Problem> {
@@ -261,11 +333,23 @@ mod tests {
             ("{\"limits\":[7]}", "limits"),
         ] {
             let problem = sent(text).unwrap().parse::<Outer>().unwrap_err();
-            assert_eq!((problem.code, problem.param.as_deref()), (Code::Invalid, Some(param)), "{text}");
+            assert_eq!(
+                (problem.code, problem.param.as_deref()),
+                (Code::Invalid, Some(param)),
+                "{text}"
+            );
             assert!(problem.message.contains(param), "{}", problem.message);
         }
         let long = format!("{{\"limits\":\"{}\"}}", "x".repeat(100_000));
-        assert!(sent(&long).unwrap().parse::<Outer>().unwrap_err().message.len() < 1000);
+        assert!(
+            sent(&long)
+                .unwrap()
+                .parse::<Outer>()
+                .unwrap_err()
+                .message
+                .len()
+                < 1000
+        );
     }
 
     #[test]
@@ -294,15 +378,25 @@ mod tests {
     #[test]
     fn the_canonical_form_forgets_order_space_and_the_key_but_nothing_else() {
         let one = sent("{\"b\":[1, {\"y\":1,\"x\":2}], \"key\":\"k\", \"a\":\"ü\"}").unwrap();
-        let two = sent("{\"a\":\"\\u00fc\",\"b\":[1,{\"x\":2,\"y\":1}],\"key\":\"other\"}").unwrap();
+        let two =
+            sent("{\"a\":\"\\u00fc\",\"b\":[1,{\"x\":2,\"y\":1}],\"key\":\"other\"}").unwrap();
         assert_eq!(one.canonical("key"), two.canonical("key"));
         assert_ne!(one.canonical(""), two.canonical(""));
-        assert_eq!(one.canonical("key"), "{\"a\":\"ü\",\"b\":[1,{\"x\":2,\"y\":1}]}");
+        assert_eq!(
+            one.canonical("key"),
+            "{\"a\":\"ü\",\"b\":[1,{\"x\":2,\"y\":1}]}"
+        );
     }
 
     #[test]
     fn a_short_text_is_short_and_plain() {
-        for (text, good) in [("coder", true), ("ein Name", true), ("", false), ("  ", false), ("a\0b", false)] {
+        for (text, good) in [
+            ("coder", true),
+            ("ein Name", true),
+            ("", false),
+            ("  ", false),
+            ("a\0b", false),
+        ] {
             assert_eq!(short(text.to_owned(), "name", 8).is_ok(), good, "{text:?}");
         }
         assert!(short("x".repeat(9), "name", 8).is_err());

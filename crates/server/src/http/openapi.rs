@@ -30,12 +30,23 @@ struct Head;
 pub fn head() -> utoipa::openapi::OpenApi {
     let mut head = Head::openapi();
     let bearer = |what: &str| {
-        SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(what)).build())
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some(what))
+                .build(),
+        )
     };
     let components = head.components.get_or_insert_default();
     components.add_security_scheme("api_key", bearer("An org's API key, `osb_…`."));
-    components.add_security_scheme("x_api_key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))));
-    components.add_security_scheme("client_token", bearer("A client token, `ct_…`: opens one session."));
+    components.add_security_scheme(
+        "x_api_key",
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
+    );
+    components.add_security_scheme(
+        "client_token",
+        bearer("A client token, `ct_…`: opens one session."),
+    );
     let token = SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::new("token")));
     components.add_security_scheme("client_token_in_query", token);
     head
@@ -95,7 +106,10 @@ mod tests {
             std::fs::write(SNAPSHOT, text()).unwrap();
         }
         let committed = std::fs::read_to_string(SNAPSHOT).unwrap_or_default();
-        assert!(committed == text(), "openapi.json is out of date: run this test with UPDATE=1 and look at the change");
+        assert!(
+            committed == text(),
+            "openapi.json is out of date: run this test with UPDATE=1 and look at the change"
+        );
     }
 
     #[test]
@@ -117,14 +131,36 @@ mod tests {
         let mut names = HashSet::new();
         for (path, method, operation) in operations(&document) {
             let at = format!("{method} {path}");
-            assert!(names.insert(operation["operationId"].as_str().unwrap().to_owned()), "{at}: name");
-            assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{at}: tag");
+            assert!(
+                names.insert(operation["operationId"].as_str().unwrap().to_owned()),
+                "{at}: name"
+            );
+            assert_eq!(
+                operation["tags"].as_array().map(Vec::len),
+                Some(1),
+                "{at}: tag"
+            );
             assert!(operation["summary"].is_string(), "{at}: summary");
-            assert!(!operation["responses"].as_object().unwrap().is_empty(), "{at}: answers");
-            let declared = operation["parameters"].as_array().cloned().unwrap_or_default();
-            for name in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
-                let one = declared.iter().find(|p| p["name"] == name && p["in"] == "path");
-                assert_eq!(one.map(|p| &p["required"]), Some(&Value::Bool(true)), "{at}: {name}");
+            assert!(
+                !operation["responses"].as_object().unwrap().is_empty(),
+                "{at}: answers"
+            );
+            let declared = operation["parameters"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            for name in path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            {
+                let one = declared
+                    .iter()
+                    .find(|p| p["name"] == name && p["in"] == "path");
+                assert_eq!(
+                    one.map(|p| &p["required"]),
+                    Some(&Value::Bool(true)),
+                    "{at}: {name}"
+                );
             }
         }
     }

@@ -48,7 +48,9 @@ async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
     if app.drain.is_cancelled() {
         return Err(Problem::new(Code::Draining, "this node is about to stop"));
     }
-    app.store.ready().map_err(|reason| Problem::new(Code::Unavailable, reason.0))?;
+    app.store
+        .ready()
+        .map_err(|reason| Problem::new(Code::Unavailable, reason.0))?;
     Ok(Json(Health { status: "ready" }))
 }
 
@@ -57,7 +59,13 @@ async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
     responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text")))]
 async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let text = metrics::page(&app).await?;
-    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+    Ok((
+        [(
+            CONTENT_TYPE,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )],
+        text,
+    ))
 }
 
 /// This document

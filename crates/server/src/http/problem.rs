@@ -109,7 +109,12 @@ impl Code {
     pub fn retriable(self) -> bool {
         matches!(
             self,
-            Self::Timeout | Self::Internal | Self::Busy | Self::Unavailable | Self::Draining | Self::StorageFull
+            Self::Timeout
+                | Self::Internal
+                | Self::Busy
+                | Self::Unavailable
+                | Self::Draining
+                | Self::StorageFull
         )
     }
 }
@@ -156,7 +161,11 @@ impl Problem {
     /// A problem with these words.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), param: None }
+        Self {
+            code,
+            message: message.into(),
+            param: None,
+        }
     }
 
     /// A field that is missing or wrong (422).
@@ -206,7 +215,9 @@ impl From<store::Error> for Problem {
         use store::Error;
         match error {
             Error::NotFound => Self::new(Code::NotFound, "not found"),
-            Error::Stale { .. } => Self::new(Code::Busy, "the session is changing too fast; try again"),
+            Error::Stale { .. } => {
+                Self::new(Code::Busy, "the session is changing too fast; try again")
+            }
             Error::Full => Self::new(Code::StorageFull, "the server's disk is full"),
             Error::Unavailable(why) => {
                 tracing::warn!(%why, "the database is unavailable");
@@ -214,11 +225,17 @@ impl From<store::Error> for Problem {
             }
             Error::Fatal(why) => {
                 tracing::error!(%why, "the store failed for good");
-                Self::new(Code::Unavailable, "the store failed; the server is about to stop")
+                Self::new(
+                    Code::Unavailable,
+                    "the store failed; the server is about to stop",
+                )
             }
             defect => {
                 tracing::error!(error = %defect, "a request met a defect");
-                Self::new(Code::Internal, "something is wrong inside the server; its log has the details")
+                Self::new(
+                    Code::Internal,
+                    "something is wrong inside the server; its log has the details",
+                )
             }
         }
     }
@@ -250,13 +267,21 @@ mod tests {
             (store::Error::NotFound, 404, "not_found", false),
             (store::Error::Stale { head: 3 }, 503, "busy", true),
             (store::Error::Full, 507, "storage_full", true),
-            (store::Error::Unavailable("x".to_owned()), 503, "unavailable", true),
+            (
+                store::Error::Unavailable("x".to_owned()),
+                503,
+                "unavailable",
+                true,
+            ),
             (store::Error::Sealed, 500, "internal", true),
         ];
         for (error, status, name, retriable) in table {
             let problem = Problem::from(error);
             assert_eq!(problem.code.status().as_u16(), status);
-            assert_eq!((problem.code.name(), problem.code.retriable()), (name, retriable));
+            assert_eq!(
+                (problem.code.name(), problem.code.retriable()),
+                (name, retriable)
+            );
         }
     }
 
@@ -273,6 +298,9 @@ mod tests {
     fn what_is_missing_is_named() {
         let problem = named("session", "ses_1")(store::Error::NotFound);
         assert_eq!(problem, Problem::missing("session", "ses_1"));
-        assert_eq!(named("session", "ses_1")(store::Error::Full).code, Code::StorageFull);
+        assert_eq!(
+            named("session", "ses_1")(store::Error::Full).code,
+            Code::StorageFull
+        );
     }
 }

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -46,10 +48,17 @@ pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> 
     let session = session_in(request.uri().path()).map(str::to_owned);
 
     let span = tracing::info_span!("request", request = %id);
-    let caught = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let caught = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
     let response = caught.unwrap_or_else(|_| {
         tracing::error!(parent: &span, route, "a handler panicked");
-        Problem::new(Code::Internal, "something is wrong inside the server; its log has the details").into_response()
+        Problem::new(
+            Code::Internal,
+            "something is wrong inside the server; its log has the details",
+        )
+        .into_response()
     });
     let response = finish(response, &id);
 
@@ -70,29 +79,38 @@ pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> 
 /// The session a path is about, for the log.
 fn session_in(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/v3/sessions/")?;
-    rest.split('/').next().filter(|id| id.starts_with("ses_") && id.len() < 64)
+    rest.split('/')
+        .next()
+        .filter(|id| id.starts_with("ses_") && id.len() < 64)
 }
 
 /// Renders the problem, if it is one, and adds what every answer has.
 fn finish(mut response: Response, id: &str) -> Response {
-    let problem = response.extensions_mut().remove::<Problem>().or_else(|| foreign(response.status(), &response));
-    let mut response = match problem {
-        Some(problem) => render(problem, id, &response),
-        None => response,
-    };
+    let problem = response
+        .extensions_mut()
+        .remove::<Problem>()
+        .or_else(|| foreign(response.status(), &response));
+    if let Some(problem) = problem {
+        render(problem, id, &mut response);
+    }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Answers hold what only the holder of a key may see.
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
 /// A refusal that the framework made by itself.
 fn foreign(status: StatusCode, response: &Response) -> Option<Problem> {
-    let json = response.headers().get("content-type").is_some_and(|kind| kind == "application/json");
+    let json = response
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind == "application/json");
     if json || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
@@ -103,23 +121,30 @@ fn foreign(status: StatusCode, response: &Response) -> Option<Problem> {
         status if status.is_client_error() => Code::Malformed,
         _ => Code::Internal,
     };
-    Some(Problem::new(code, status.canonical_reason().unwrap_or("refused").to_lowercase()))
+    Some(Problem::new(
+        code,
+        status
+            .canonical_reason()
+            .unwrap_or("refused")
+            .to_lowercase(),
+    ))
 }
 
-fn render(problem: Problem, id: &str, from: &Response) -> Response {
+/// Puts the envelope into the answer, whose headers stay.
+fn render(problem: Problem, id: &str, response: &mut Response) {
     let code = problem.code;
-    let mut response = (code.status(), Json(problem.envelope(id))).into_response();
+    let (parts, body) = Json(problem.envelope(id)).into_response().into_parts();
+    *response.status_mut() = code.status();
+    *response.body_mut() = body;
     let headers = response.headers_mut();
-    if let Some(allow) = from.headers().get(ALLOW) {
-        headers.insert(ALLOW, allow.clone());
-    }
+    headers.remove(CONTENT_LENGTH);
+    headers.extend(parts.headers);
     if code == Code::Unauthorized {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if code.status() == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response
 }
 
 #[cfg(test)]
@@ -142,7 +167,10 @@ mod tests {
     #[test]
     fn every_refusal_is_an_envelope_with_an_id() {
         let foreign = StatusCode::URI_TOO_LONG.into_response();
-        for (response, status) in [(Problem::missing("agent", "x").into_response(), 404), (foreign, 400)] {
+        for (response, status) in [
+            (Problem::missing("agent", "x").into_response(), 404),
+            (foreign, 400),
+        ] {
             let response = finish(response, "req_1");
             assert_eq!(response.status().as_u16(), status);
             assert_eq!(response.headers()["content-type"], "application/json");
@@ -162,7 +190,10 @@ mod tests {
     fn an_answer_is_left_as_it_is() {
         let response = finish((StatusCode::CREATED, "text").into_response(), "r");
         assert_eq!(response.status(), StatusCode::CREATED);
-        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        assert_eq!(
+            response.headers()["content-type"],
+            "text/plain; charset=utf-8"
+        );
         assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
     }
 }

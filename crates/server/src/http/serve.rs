@@ -70,8 +70,12 @@ async fn accept(
 }
 
 /// One connection, request by request.
-async fn converse<S>(stream: TcpStream, service: S, drain: CancellationToken, _seat: OwnedSemaphorePermit)
-where
+async fn converse<S>(
+    stream: TcpStream,
+    service: S,
+    drain: CancellationToken,
+    _seat: OwnedSemaphorePermit,
+) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
 {
     // An event must not wait for the acknowledgement of the one before.
@@ -79,7 +83,10 @@ where
         tracing::debug!(%error, "a connection stays slow");
     }
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(BUFFER);
     let mut talk = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = talk.as_mut() => ended,
@@ -92,4 +99,3 @@ where
         tracing::debug!(%error, "a connection broke off");
     }
 }
-

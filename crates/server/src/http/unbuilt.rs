@@ -34,12 +34,24 @@ pub const UNBUILT: &[(&str, &str, Asks)] = &[
     ("/v3/agents/{id}/deploys", "GET", Asks::Org),
     ("/v3/agents/{id}/revisions", "POST GET", Asks::Org),
     ("/v3/agents/{id}/revisions/{sub}", "GET", Asks::Org),
-    ("/v3/agents/{id}/revisions/{sub}/activate", "POST", Asks::Org),
+    (
+        "/v3/agents/{id}/revisions/{sub}/activate",
+        "POST",
+        Asks::Org,
+    ),
     ("/v3/agents/{id}/activations", "GET", Asks::Org),
     ("/v3/agents/{id}/skills", "GET PUT DELETE", Asks::Org),
-    ("/v3/agents/{id}/deployment-source", "POST GET DELETE", Asks::Org),
+    (
+        "/v3/agents/{id}/deployment-source",
+        "POST GET DELETE",
+        Asks::Org,
+    ),
     ("/v3/agents/{id}/schedules", "POST GET", Asks::Org),
-    ("/v3/agents/{id}/schedules/{sub}", "GET PATCH DELETE", Asks::Org),
+    (
+        "/v3/agents/{id}/schedules/{sub}",
+        "GET PATCH DELETE",
+        Asks::Org,
+    ),
     ("/v3/agents/{id}/schedules/{sub}/fire", "POST", Asks::Org),
     ("/v3/agents/{id}/schedules/{sub}/runs", "GET", Asks::Org),
     ("/v3/agents/{id}/hooks", "POST GET", Asks::Org),
@@ -58,10 +70,18 @@ pub const UNBUILT: &[(&str, &str, Asks)] = &[
     ("/agents/{id}/hooks/{sub}", "POST", Anybody),
     ("/v3/sessions/{id}/sources", "GET", Asks::Org),
     ("/v3/sessions/{id}/destinations", "POST GET", Asks::Org),
-    ("/v3/sessions/{id}/destinations/{sub}", "GET PATCH DELETE", Asks::Org),
+    (
+        "/v3/sessions/{id}/destinations/{sub}",
+        "GET PATCH DELETE",
+        Asks::Org,
+    ),
     ("/v3/sessions/{id}/deliveries", "GET", Asks::Org),
     ("/v3/sessions/{id}/deliveries/{sub}", "GET", Asks::Org),
-    ("/v3/sessions/{id}/deliveries/{sub}/redeliver", "POST", Asks::Org),
+    (
+        "/v3/sessions/{id}/deliveries/{sub}/redeliver",
+        "POST",
+        Asks::Org,
+    ),
     ("/v3/sessions/{id}/watches", "POST GET", Asks::Org),
     ("/v3/sessions/{id}/watches/{sub}", "DELETE", Asks::Org),
     ("/v3/sessions/{id}/artifacts", "GET", Client),
@@ -83,24 +103,42 @@ pub const UNBUILT: &[(&str, &str, Asks)] = &[
 
 /// The routes of this file.
 pub fn routes() -> Router<App> {
-    UNBUILT.iter().fold(Router::new(), |router, (path, methods, asks)| {
-        router.route(path, methods.split(' ').fold(MethodRouter::new(), |route, name| route.merge(refusal(name, *asks))))
-    })
+    UNBUILT
+        .iter()
+        .fold(Router::new(), |router, (path, methods, asks)| {
+            router.route(
+                path,
+                methods.split(' ').fold(MethodRouter::new(), |route, name| {
+                    route.merge(refusal(name, *asks))
+                }),
+            )
+        })
 }
 
 fn refusal(method: &str, asks: Asks) -> MethodRouter<App> {
-    let filter = Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
-    let Some(filter) = filter else { return MethodRouter::new() };
+    let filter = Method::from_bytes(method.as_bytes())
+        .ok()
+        .and_then(|method| MethodFilter::try_from(method).ok());
+    let Some(filter) = filter else {
+        return MethodRouter::new();
+    };
     match asks {
-        Asks::Org => on(filter, |_: Org, request: Request| async move { refuse(&request) }),
-        Asks::Client => on(filter, |_: Reads, request: Request| async move { refuse(&request) }),
+        Asks::Org => on(filter, |_: Org, request: Request| async move {
+            refuse(&request)
+        }),
+        Asks::Client => on(filter, |_: Reads, request: Request| async move {
+            refuse(&request)
+        }),
         Asks::Anybody => on(filter, |request: Request| async move { refuse(&request) }),
     }
 }
 
 fn refuse(request: &Request) -> Problem {
     let (method, path) = (request.method(), request.uri().path());
-    Problem::new(Code::RouteNotSupported, format!("{method} {path} is not supported by this build yet"))
+    Problem::new(
+        Code::RouteNotSupported,
+        format!("{method} {path} is not supported by this build yet"),
+    )
 }
 
 #[cfg(test)]

@@ -17,24 +17,53 @@ use crate::app::App;
 pub async fn page(app: &App) -> Result<String, store::Error> {
     let mut registry = registry(&app.metrics);
     let stats = app.store.stats().await?;
-    states(&mut registry, "sessions", "Sessions by status.", stats.sessions);
+    states(
+        &mut registry,
+        "sessions",
+        "Sessions by status.",
+        stats.sessions,
+    );
     let store = [
         ("due", "Sessions that somebody should drive.", stats.due),
         ("queued", "Writes that wait for the database.", stats.queued),
         ("commits", "Commits since the start.", stats.commits),
-        ("writes", "Writes in those commits; divided by the commits, the group size.", stats.writes),
-        ("followed", "Sessions that somebody follows here.", stats.followed),
+        (
+            "writes",
+            "Writes in those commits; divided by the commits, the group size.",
+            stats.writes,
+        ),
+        (
+            "followed",
+            "Sessions that somebody follows here.",
+            stats.followed,
+        ),
     ];
     for (name, help, value) in store {
         gauge(&mut registry, &format!("store_{name}"), help, value);
     }
     let gate = app.gate.stats();
-    let refused = gate.refused.iter().map(|(reason, count)| (format!("{reason:?}").to_lowercase(), *count));
-    states(&mut registry, "gate_refused", "Connections refused by reason.", refused);
+    let refused = gate
+        .refused
+        .iter()
+        .map(|(reason, count)| (format!("{reason:?}").to_lowercase(), *count));
+    states(
+        &mut registry,
+        "gate_refused",
+        "Connections refused by reason.",
+        refused,
+    );
     let gate = [
         ("allowed", "Connections made.", gate.allowed),
-        ("unreachable", "Connections and names that could not be reached.", gate.unreachable),
-        ("timed_out", "Connections and names that took too long.", gate.timed_out),
+        (
+            "unreachable",
+            "Connections and names that could not be reached.",
+            gate.unreachable,
+        ),
+        (
+            "timed_out",
+            "Connections and names that took too long.",
+            gate.timed_out,
+        ),
         ("open", "Connections open now.", gate.open),
         ("bytes_in", "Bytes that came from servers.", gate.bytes_in),
         ("bytes_out", "Bytes sent to servers.", gate.bytes_out),
@@ -53,19 +82,60 @@ pub(super) fn counts(metrics: &Metrics) -> String {
 
 fn registry(metrics: &Metrics) -> Registry {
     let mut to = Registry::with_prefix("oc");
-    to.register("http_requests", "Requests answered.", metrics.requests.clone());
-    to.register("http_request_seconds", "Seconds until an answer began.", metrics.request_seconds.clone());
-    to.register("events_appended", "Facts appended by this node.", metrics.events_appended.clone());
-    to.register("sessions_running", "Sessions that run on this node.", metrics.sessions_running.clone());
-    to.register("stream_subscribers", "Event streams open on this node.", metrics.stream_subscribers.clone());
-    to.register("model_calls", "Model calls that ended, retries included.", metrics.model_calls.clone());
-    to.register("model_retries", "Model calls tried again.", metrics.model_retries.clone());
-    to.register("model_tokens", "Tokens as the providers report them.", metrics.model_tokens.clone());
-    to.register("tool_calls", "Tool calls that came to their end.", metrics.tool_calls.clone());
+    to.register(
+        "http_requests",
+        "Requests answered.",
+        metrics.requests.clone(),
+    );
+    to.register(
+        "http_request_seconds",
+        "Seconds until an answer began.",
+        metrics.request_seconds.clone(),
+    );
+    to.register(
+        "events_appended",
+        "Facts appended by this node.",
+        metrics.events_appended.clone(),
+    );
+    to.register(
+        "sessions_running",
+        "Sessions that run on this node.",
+        metrics.sessions_running.clone(),
+    );
+    to.register(
+        "stream_subscribers",
+        "Event streams open on this node.",
+        metrics.stream_subscribers.clone(),
+    );
+    to.register(
+        "model_calls",
+        "Model calls that ended, retries included.",
+        metrics.model_calls.clone(),
+    );
+    to.register(
+        "model_retries",
+        "Model calls tried again.",
+        metrics.model_retries.clone(),
+    );
+    to.register(
+        "model_tokens",
+        "Tokens as the providers report them.",
+        metrics.model_tokens.clone(),
+    );
+    to.register(
+        "tool_calls",
+        "Tool calls that came to their end.",
+        metrics.tool_calls.clone(),
+    );
     to
 }
 
-fn states(to: &mut Registry, name: &str, help: &str, values: impl IntoIterator<Item = (String, u64)>) {
+fn states(
+    to: &mut Registry,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (String, u64)>,
+) {
     let family = Family::<Named, Gauge>::default();
     for (state, value) in values {
         family.get_or_create(&Named { state }).set(whole(value));

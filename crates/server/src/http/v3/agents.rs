@@ -21,7 +21,7 @@ use super::limits::LimitsIn;
 use crate::app::App;
 use crate::clock;
 use crate::http::auth::Org;
-use crate::http::json::{Sent, need, short};
+use crate::http::json::{Object, Sent, need, short};
 use crate::http::problem::{Code, ErrorEnvelope, Problem, named};
 use crate::http::query::{At, Params, page};
 use object::{AgentObject, AgentPage};
@@ -33,7 +33,9 @@ pub(super) const MANAGED: &str = "managed";
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(create, list)).routes(routes!(get, update, delete))
+    OpenApiRouter::default()
+        .routes(routes!(create, list))
+        .routes(routes!(get, update, delete))
 }
 
 /// An agent to be made.
@@ -58,8 +60,8 @@ pub struct CreateAgent {
     #[schema(nullable = false)]
     credential: Option<String>,
     /// Defaults for its sessions.
-    #[schema(nullable = false)]
-    limits: Option<LimitsIn>,
+    #[schema(value_type = LimitsIn, required = false)]
+    limits: Option<Object<LimitsIn>>,
 }
 
 /// A change of an agent; what is absent stays.
@@ -77,8 +79,8 @@ pub struct UpdateAgent {
     /// `managed`, a credential's id, or null for the org's default.
     credential: Option<String>,
     /// Other limits, in place of all there are.
-    #[schema(nullable = false)]
-    limits: Option<LimitsIn>,
+    #[schema(value_type = LimitsIn, required = false)]
+    limits: Option<Object<LimitsIn>>,
 }
 
 /// Which agents.
@@ -103,11 +105,19 @@ async fn create(
 ) -> Result<(StatusCode, Json<AgentObject>), Problem> {
     let new = new_agent(&app, org, sent.parse()?).await?;
     match app.store.create_agent(new).await? {
-        AgentCreated::New(row) => Ok((StatusCode::CREATED, Json(AgentObject::new(row, &app.config)))),
+        AgentCreated::New(row) => Ok((
+            StatusCode::CREATED,
+            Json(AgentObject::new(row, &app.config)),
+        )),
         AgentCreated::Same(row) => Ok((StatusCode::OK, Json(AgentObject::new(row, &app.config)))),
         AgentCreated::Differs(row, fields) => Err(Problem::new(
             Code::Conflict,
-            format!("an agent named `{}` exists ({}) and differs in: {}", row.name, row.id, fields.join(", ")),
+            format!(
+                "an agent named `{}` exists ({}) and differs in: {}",
+                row.name,
+                row.id,
+                fields.join(", ")
+            ),
         )),
     }
 }
@@ -125,9 +135,15 @@ async fn new_agent(app: &App, org: String, wanted: CreateAgent) -> Result<NewAge
         runtime: runtime.to_owned(),
         prompt_hash: hash(&prompt),
         prompt,
-        key: wanted.key.map(|key| brought(key, model.provider)).transpose()?,
+        key: wanted
+            .key
+            .map(|key| brought(key, model.provider))
+            .transpose()?,
         model: model.to_string(),
-        limits: wanted.limits.unwrap_or_default().into(),
+        limits: wanted
+            .limits
+            .map(|limits| limits.0.into())
+            .unwrap_or_default(),
         credential,
         org,
         at: clock::now(),
@@ -146,7 +162,11 @@ async fn list(
     let page = page(params.limit, params.cursor.as_deref(), 100, 100)?;
     let listed = app.store.agents(&org, page).await?;
     Ok(Json(AgentPage {
-        data: listed.rows.into_iter().map(|row| AgentObject::new(row, &app.config)).collect(),
+        data: listed
+            .rows
+            .into_iter()
+            .map(|row| AgentObject::new(row, &app.config))
+            .collect(),
         next_cursor: listed.next.map(|cursor| cursor.to_string()),
     }))
 }
@@ -156,8 +176,16 @@ async fn list(
     params(("id" = String, Path, description = "Agent")),
     responses((status = 200, description = "The agent", body = AgentObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn get(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Result<Json<AgentObject>, Problem> {
-    let row = app.store.agent(&org, &id).await.map_err(named("agent", &id))?;
+async fn get(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+) -> Result<Json<AgentObject>, Problem> {
+    let row = app
+        .store
+        .agent(&org, &id)
+        .await
+        .map_err(named("agent", &id))?;
     Ok(Json(AgentObject::new(row, &app.config)))
 }
 
@@ -172,18 +200,35 @@ async fn update(
     At([id]): At<1>,
     sent: Sent,
 ) -> Result<Json<AgentObject>, Problem> {
-    let before = app.store.agent(&org, &id).await.map_err(named("agent", &id))?;
+    let before = app
+        .store
+        .agent(&org, &id)
+        .await
+        .map_err(named("agent", &id))?;
     let change = change(&app, &before, &sent).await?;
-    let row = app.store.change_agent(&org, &id, change).await.map_err(named("agent", &id))?;
+    let row = app
+        .store
+        .change_agent(&org, &id, change)
+        .await
+        .map_err(named("agent", &id))?;
     Ok(Json(AgentObject::new(row, &app.config)))
 }
 
 async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentChange, Problem> {
-    if let Some(fixed) = ["name", "runtime"].into_iter().find(|field| sent.has(field)) {
-        return Err(Problem::invalid(fixed, format!("`{fixed}` cannot be changed; create another agent")));
+    if let Some(fixed) = ["name", "runtime"]
+        .into_iter()
+        .find(|field| sent.has(field))
+    {
+        return Err(Problem::invalid(
+            fixed,
+            format!("`{fixed}` cannot be changed; create another agent"),
+        ));
     }
     let wanted: UpdateAgent = sent.parse()?;
-    let model = wanted.model.map(|text| model(text, &before.runtime)).transpose()?;
+    let model = wanted
+        .model
+        .map(|text| model(text, &before.runtime))
+        .transpose()?;
     let provider = match &model {
         Some(model) => model.provider,
         None => provider_of(before)?,
@@ -191,10 +236,14 @@ async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentChange
     let found = credential(app, &before.org, wanted.credential, wanted.key.as_deref()).await?;
     Ok(AgentChange {
         revision: clock::fresh(Noun::Revision),
-        prompt: wanted.prompt.map(prompt).transpose()?.map(|text| (text.clone(), hash(&text))),
+        prompt: wanted
+            .prompt
+            .map(prompt)
+            .transpose()?
+            .map(|text| (text.clone(), hash(&text))),
         model: model.map(|model| model.to_string()),
         credential: sent.has("credential").then_some(found),
-        limits: wanted.limits.map(Into::into),
+        limits: wanted.limits.map(|limits| limits.0.into()),
         key: wanted.key.map(|key| brought(key, provider)).transpose()?,
         at: clock::now(),
     })
@@ -205,8 +254,15 @@ async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentChange
     params(("id" = String, Path, description = "Agent")),
     responses((status = 204, description = "Gone"),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn delete(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Result<StatusCode, Problem> {
-    app.store.delete_agent(&org, &id, clock::now()).await.map_err(named("agent", &id))?;
+async fn delete(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+) -> Result<StatusCode, Problem> {
+    app.store
+        .delete_agent(&org, &id, clock::now())
+        .await
+        .map_err(named("agent", &id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -237,14 +293,22 @@ async fn credential(
 ) -> Result<Option<String>, Problem> {
     let Some(id) = wanted else { return Ok(None) };
     if key.is_some() {
-        return Err(Problem::invalid("key", "give `key` or `credential`, not both"));
+        return Err(Problem::invalid(
+            "key",
+            "give `key` or `credential`, not both",
+        ));
     }
     if id != MANAGED {
         let id = short(id.clone(), "credential", NAME)?;
-        app.store.credential(org, &id).await.map_err(|error| match error {
-            store::Error::NotFound => Problem::invalid("credential", format!("there is no credential {id}")),
-            error => error.into(),
-        })?;
+        app.store
+            .credential(org, &id)
+            .await
+            .map_err(|error| match error {
+                store::Error::NotFound => {
+                    Problem::invalid("credential", format!("there is no credential {id}"))
+                }
+                error => error.into(),
+            })?;
     }
     Ok(Some(id))
 }
@@ -265,18 +329,23 @@ fn brought(key: String, provider: Provider) -> Result<NewCredential, Problem> {
 pub(super) fn secret(key: String) -> Result<SecretString, Problem> {
     let key = key.trim();
     if key.is_empty() || key.len() > 4096 || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Problem::invalid("key", "`key` must be a model key: visible ASCII characters without spaces"));
+        return Err(Problem::invalid(
+            "key",
+            "`key` must be a model key: visible ASCII characters without spaces",
+        ));
     }
     Ok(SecretString::from(key))
 }
 
 /// `sha256:` and the hex digest.
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().fold("sha256:".to_owned(), |mut hex, byte| {
-        use std::fmt::Write;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(text)
+        .iter()
+        .fold("sha256:".to_owned(), |mut hex, byte| {
+            use std::fmt::Write;
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 #[cfg(test)]
@@ -285,15 +354,30 @@ mod tests {
 
     #[test]
     fn a_model_is_normalised_or_refused_by_name() {
-        assert_eq!(model("claude-opus-4-8".into(), "native").unwrap().to_string(), "anthropic/claude-opus-4-8");
+        assert_eq!(
+            model("claude-opus-4-8".into(), "native")
+                .unwrap()
+                .to_string(),
+            "anthropic/claude-opus-4-8"
+        );
         for bad in ["", "acme/x", "anthropic/", "a\nb"] {
-            assert_eq!(model(bad.into(), "native").unwrap_err().param.as_deref(), Some("model"), "{bad:?}");
+            assert_eq!(
+                model(bad.into(), "native").unwrap_err().param.as_deref(),
+                Some("model"),
+                "{bad:?}"
+            );
         }
     }
 
     #[test]
     fn a_key_is_one_line_of_visible_text() {
-        for (key, good) in [(" sk-1\n", true), ("", false), ("a b", false), ("sk-\u{e9}", false), ("a\r\nx: y", false)] {
+        for (key, good) in [
+            (" sk-1\n", true),
+            ("", false),
+            ("a b", false),
+            ("sk-\u{e9}", false),
+            ("a\r\nx: y", false),
+        ] {
             assert_eq!(secret(key.to_owned()).is_ok(), good, "{key:?}");
         }
     }

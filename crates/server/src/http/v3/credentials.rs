@@ -124,7 +124,10 @@ async fn create(
     let new = NewCredential {
         id: clock::fresh(Noun::Credential),
         provider: provider(wanted.provider.as_deref())?.name().to_owned(),
-        name: wanted.name.map(|name| short(name, "name", NAME)).transpose()?,
+        name: wanted
+            .name
+            .map(|name| short(name, "name", NAME))
+            .transpose()?,
         secret: secret(need(wanted.key, "key")?)?,
         default: wanted.is_default.unwrap_or(false),
         at: clock::now(),
@@ -134,8 +137,11 @@ async fn create(
 }
 
 fn provider(name: Option<&str>) -> Result<Provider, Problem> {
-    let Some(name) = name else { return Ok(Provider::Anthropic) };
-    Provider::named(name).ok_or_else(|| Problem::invalid("provider", "`provider` must be anthropic or openai"))
+    let Some(name) = name else {
+        return Ok(Provider::Anthropic);
+    };
+    Provider::named(name)
+        .ok_or_else(|| Problem::invalid("provider", "`provider` must be anthropic or openai"))
 }
 
 /// List model keys
@@ -144,7 +150,10 @@ fn provider(name: Option<&str>) -> Result<Provider, Problem> {
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn list(State(app): State<App>, Org(org): Org) -> Result<Json<CredentialPage>, Problem> {
     let rows = app.store.credentials(&org).await?;
-    Ok(Json(CredentialPage { data: rows.into_iter().map(Into::into).collect(), next_cursor: None }))
+    Ok(Json(CredentialPage {
+        data: rows.into_iter().map(Into::into).collect(),
+        next_cursor: None,
+    }))
 }
 
 /// Give a model key a new value, for running sessions too
@@ -160,7 +169,16 @@ async fn rotate(
 ) -> Result<Json<CredentialObject>, Problem> {
     let wanted: RotateCredential = sent.parse()?;
     let secret = secret(need(wanted.key, "key")?)?;
-    let row = app.store.rotate_credential(&org, &id, secret).await.map_err(named("credential", &id))?;
+    // Looked for first, so that nothing is sealed for nobody.
+    app.store
+        .credential(&org, &id)
+        .await
+        .map_err(named("credential", &id))?;
+    let row = app
+        .store
+        .rotate_credential(&org, &id, secret)
+        .await
+        .map_err(named("credential", &id))?;
     Ok(Json(row.into()))
 }
 
@@ -169,14 +187,29 @@ async fn rotate(
     request_body = SetDefault,
     responses((status = 200, description = "The default", body = CredentialObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn set_default(State(app): State<App>, Org(org): Org, sent: Sent) -> Result<Json<CredentialObject>, Problem> {
+async fn set_default(
+    State(app): State<App>,
+    Org(org): Org,
+    sent: Sent,
+) -> Result<Json<CredentialObject>, Problem> {
     let wanted: SetDefault = sent.parse()?;
     let id = short(need(wanted.credential, "credential")?, "credential", NAME)?;
-    let row = app.store.credential(&org, &id).await.map_err(named("credential", &id))?;
+    let row = app
+        .store
+        .credential(&org, &id)
+        .await
+        .map_err(named("credential", &id))?;
     if wanted.provider.is_some_and(|name| name != row.provider) {
-        return Err(Problem::invalid("provider", format!("{id} is a key of {}", row.provider)));
+        return Err(Problem::invalid(
+            "provider",
+            format!("{id} is a key of {}", row.provider),
+        ));
     }
-    let row = app.store.set_default_credential(&org, &id).await.map_err(named("credential", &id))?;
+    let row = app
+        .store
+        .set_default_credential(&org, &id)
+        .await
+        .map_err(named("credential", &id))?;
     Ok(Json(row.into()))
 }
 
@@ -185,8 +218,15 @@ async fn set_default(State(app): State<App>, Org(org): Org, sent: Sent) -> Resul
     params(("id" = String, Path, description = "Credential")),
     responses((status = 204, description = "Gone"),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn delete(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Result<StatusCode, Problem> {
-    app.store.delete_credential(&org, &id).await.map_err(named("credential", &id))?;
+async fn delete(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+) -> Result<StatusCode, Problem> {
+    app.store
+        .delete_credential(&org, &id)
+        .await
+        .map_err(named("credential", &id))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -198,6 +238,9 @@ mod tests {
     fn a_provider_is_known_or_the_default() {
         assert_eq!(provider(None), Ok(Provider::Anthropic));
         assert_eq!(provider(Some("openai")), Ok(Provider::OpenAi));
-        assert_eq!(provider(Some("acme")).unwrap_err().param.as_deref(), Some("provider"));
+        assert_eq!(
+            provider(Some("acme")).unwrap_err().param.as_deref(),
+            Some("provider")
+        );
     }
 }

@@ -96,7 +96,8 @@ fn head(seq: u64) -> String {
 fn render(event: &Event) -> Bytes {
     let mut text = head(event.seq).into_bytes();
     // JSON keeps every line break escaped: a frame's data is one line.
-    if let Err(error) = serde_json::to_writer(&mut text, &object(event, &clock::rfc3339(event.at))) {
+    if let Err(error) = serde_json::to_writer(&mut text, &object(event, &clock::rfc3339(event.at)))
+    {
         tracing::error!(%error, event = event.id, "an event cannot be rendered");
     }
     text.extend_from_slice(TAIL.as_bytes());
@@ -118,7 +119,8 @@ fn object<'a>(event: &'a Event, ts: &'a str) -> EventObject<'a> {
         body: &draft.body,
         refs: &draft.refs,
         turn_id: draft.turn.as_deref(),
-        content_ref: whole.map(|_| format!("/v3/sessions/{}/events/{}/content", event.session, event.id)),
+        content_ref: whole
+            .map(|_| format!("/v3/sessions/{}/events/{}/content", event.session, event.id)),
         body_truncated: whole.map(|_| true),
         body_bytes: whole.map(|content| content.bytes),
     }
@@ -142,7 +144,10 @@ mod tests {
     use super::*;
 
     fn logged(text: &str, content: Option<Content>) -> Logged {
-        let fact = Fact::UserMessage(Message { text: text.to_owned(), ..Message::default() });
+        let fact = Fact::UserMessage(Message {
+            text: text.to_owned(),
+            ..Message::default()
+        });
         let mut draft = fact.draft("ses_1", None);
         draft.private = Some("{\"secret\":1}".to_owned());
         let mut event = draft.at("ses_1", 7, Millis(0));
@@ -155,7 +160,10 @@ mod tests {
         let logged = logged("two\nlines\r\u{2028}", None);
         let frame = frame(&logged);
         let text = std::str::from_utf8(&frame).unwrap();
-        assert!(text.starts_with("id: 7\ndata: {") && text.ends_with("}\n\n"), "{text}");
+        assert!(
+            text.starts_with("id: 7\ndata: {") && text.ends_with("}\n\n"),
+            "{text}"
+        );
         assert_eq!(text.matches('\n').count(), 3);
         assert!(!text.contains('\r') && !text.contains("event:"));
     }
@@ -172,16 +180,30 @@ mod tests {
 
     #[test]
     fn an_offloaded_body_says_where_the_whole_is() {
-        let content = Content { blob: "b".to_owned(), bytes: 99_999 };
+        let content = Content {
+            blob: "b".to_owned(),
+            bytes: 99_999,
+        };
         let event: Value = serde_json::from_slice(&json(&logged("hi", Some(content)))).unwrap();
-        assert_eq!(event["content_ref"], "/v3/sessions/ses_1/events/evt_1_7/content");
-        assert_eq!((&event["body_truncated"], &event["body_bytes"]), (&value!(true), &value!(99_999)));
+        assert_eq!(
+            event["content_ref"],
+            "/v3/sessions/ses_1/events/evt_1_7/content"
+        );
+        assert_eq!(
+            (&event["body_truncated"], &event["body_bytes"]),
+            (&value!(true), &value!(99_999))
+        );
     }
 
     #[test]
     fn a_schedule_is_told_twice() {
-        let who = Actor { id: "sch_1".into(), kind: "schedule".into(), display: Some("nightly".into()) };
-        let want = value!({ "id": "sch_1", "type": "schedule", "kind": "schedule", "display": "nightly" });
+        let who = Actor {
+            id: "sch_1".into(),
+            kind: "schedule".into(),
+            display: Some("nightly".into()),
+        };
+        let want =
+            value!({ "id": "sch_1", "type": "schedule", "kind": "schedule", "display": "nightly" });
         assert_eq!(serde_json::to_value(actor(&who)).unwrap(), want);
     }
 

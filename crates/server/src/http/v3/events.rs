@@ -28,7 +28,11 @@ const PAGE: usize = 1000;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one)).routes(routes!(content)).routes(routes!(messages))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(content))
+        .routes(routes!(messages))
 }
 
 /// Which events.
@@ -52,7 +56,10 @@ pub struct EventParams {
     /// With `stream=sse`, 1: also send pieces of answers as they are made, as frames `event: delta` without an id
     deltas: Option<String>,
     /// A client token, where headers cannot be set
-    #[expect(dead_code, reason = "auth reads it; it stands here for the description")]
+    #[expect(
+        dead_code,
+        reason = "auth reads it; it stands here for the description"
+    )]
     token: Option<String>,
 }
 
@@ -79,8 +86,9 @@ impl EventParams {
     fn query(&self) -> Result<EventQuery, Problem> {
         let level = match self.level.as_deref() {
             None => Level::Internal,
-            Some(name) => Level::named(name)
-                .ok_or_else(|| Problem::malformed("level", "`level` must be user, progress or internal"))?,
+            Some(name) => Level::named(name).ok_or_else(|| {
+                Problem::malformed("level", "`level` must be user, progress or internal")
+            })?,
         };
         Ok(EventQuery {
             after: bounded(self.after.unwrap_or(0)),
@@ -151,7 +159,11 @@ async fn messages(
 async fn page(app: &App, door: &Reads, mut query: EventQuery) -> Result<Response, Problem> {
     let limit = query.limit;
     query.limit += 1;
-    let mut events = app.store.events(&door.org, &door.session, query).await.map_err(named("session", &door.session))?;
+    let mut events = app
+        .store
+        .events(&door.org, &door.session, query)
+        .await
+        .map_err(named("session", &door.session))?;
     let more = events.len() > limit;
     events.truncate(limit);
     let next = events.last().filter(|_| more).map(|last| last.event.seq);
@@ -178,7 +190,11 @@ fn join(events: &[Arc<Logged>], next: Option<u64>) -> Vec<u8> {
     params(("id" = String, Path, description = "Session"), ("event" = String, Path, description = "Event")),
     responses((status = 200, description = "The event", body = EventObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn one(State(app): State<App>, door: Reads, At([_, event]): At<2>) -> Result<Response, Problem> {
+async fn one(
+    State(app): State<App>,
+    door: Reads,
+    At([_, event]): At<2>,
+) -> Result<Response, Problem> {
     let logged = find(&app, &door, &event).await?;
     Ok(([(CONTENT_TYPE, "application/json")], event::json(&logged)).into_response())
 }
@@ -189,9 +205,17 @@ async fn one(State(app): State<App>, door: Reads, At([_, event]): At<2>) -> Resu
     params(("id" = String, Path, description = "Session"), ("event" = String, Path, description = "Event")),
     responses((status = 200, description = "The text as it is", body = String, content_type = "text/plain"),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn content(State(app): State<App>, door: Reads, At([_, event]): At<2>) -> Result<Response, Problem> {
+async fn content(
+    State(app): State<App>,
+    door: Reads,
+    At([_, event]): At<2>,
+) -> Result<Response, Problem> {
     let logged = find(&app, &door, &event).await?;
-    let whole = app.store.content(&door.org, &door.session, logged.event.seq).await.map_err(named("event", &event))?;
+    let whole = app
+        .store
+        .content(&door.org, &door.session, logged.event.seq)
+        .await
+        .map_err(named("event", &event))?;
     Ok(match whole {
         Some(bytes) => text(bytes),
         None => inline(&logged),
@@ -201,7 +225,9 @@ async fn content(State(app): State<App>, door: Reads, At([_, event]): At<2>) -> 
 /// What an event without offloaded content has: its text, or else its body.
 fn inline(logged: &Logged) -> Response {
     let body = &logged.event.draft.body;
-    let shown = ["output", "text"].into_iter().find_map(|field| body.get(field).and_then(Value::as_str));
+    let shown = ["output", "text"]
+        .into_iter()
+        .find_map(|field| body.get(field).and_then(Value::as_str));
     match shown {
         Some(shown) => text(Bytes::copy_from_slice(shown.as_bytes())),
         None => axum::Json(body).into_response(),
@@ -216,7 +242,10 @@ fn text(bytes: Bytes) -> Response {
 async fn find(app: &App, door: &Reads, event: &str) -> Result<Arc<Logged>, Problem> {
     let seq = id::event_seq(&door.session, event).filter(|seq| *seq <= i64::MAX as u64);
     let seq = seq.ok_or_else(|| Problem::missing("event", event))?;
-    app.store.event(&door.org, &door.session, seq).await.map_err(named("event", event))
+    app.store
+        .event(&door.org, &door.session, seq)
+        .await
+        .map_err(named("event", event))
 }
 
 #[cfg(test)]
@@ -240,26 +269,50 @@ mod tests {
         ];
         for (params, name) in table {
             let problem = params.query().unwrap_err();
-            assert_eq!((problem.code, problem.param.as_deref()), (Code::Malformed, Some(name)));
+            assert_eq!(
+                (problem.code, problem.param.as_deref()),
+                (Code::Malformed, Some(name))
+            );
         }
-        let problem = params(|p| p.stream = Some("ws".into())).streams().unwrap_err();
+        let problem = params(|p| p.stream = Some("ws".into()))
+            .streams()
+            .unwrap_err();
         assert_eq!(problem.param.as_deref(), Some("stream"));
     }
 
     #[test]
     fn a_query_has_the_contract_s_defaults_and_bounds() {
         let query = params(|p| p.after = Some(u64::MAX)).query().unwrap();
-        assert_eq!((query.after, query.level, query.limit), (i64::MAX as u64, Level::Internal, 1000));
-        assert_eq!(params(|p| p.limit = Some(5000)).query().unwrap().limit, 1000);
+        assert_eq!(
+            (query.after, query.level, query.limit),
+            (i64::MAX as u64, Level::Internal, 1000)
+        );
+        assert_eq!(
+            params(|p| p.limit = Some(5000)).query().unwrap().limit,
+            1000
+        );
     }
 
     #[test]
     fn a_page_is_json_with_or_without_events() {
-        let event = |seq| Arc::new(Logged::new(Fact::Archived.draft("ses_1", None).at("ses_1", seq, Millis(0))));
-        for (events, next) in [(vec![], None), (vec![event(1)], None), (vec![event(1), event(2)], Some(2))] {
+        let event = |seq| {
+            Arc::new(Logged::new(Fact::Archived.draft("ses_1", None).at(
+                "ses_1",
+                seq,
+                Millis(0),
+            )))
+        };
+        for (events, next) in [
+            (vec![], None),
+            (vec![event(1)], None),
+            (vec![event(1), event(2)], Some(2)),
+        ] {
             let page: Value = serde_json::from_slice(&join(&events, next)).unwrap();
             assert_eq!(page["data"].as_array().unwrap().len(), events.len());
-            assert_eq!(page["next_cursor"].as_str(), next.map(|n: u64| n.to_string()).as_deref());
+            assert_eq!(
+                page["next_cursor"].as_str(),
+                next.map(|n: u64| n.to_string()).as_deref()
+            );
         }
     }
 }

@@ -28,7 +28,9 @@ impl From<LimitsIn> for Limits {
         Self {
             tokens: sent.tokens.map(|count| count.0),
             turn_seconds: sent.turn_seconds.map(|count| count.0),
-            turns: sent.turns.map(|count| u32::try_from(count.0).unwrap_or(u32::MAX)),
+            turns: sent
+                .turns
+                .map(|count| u32::try_from(count.0).unwrap_or(u32::MAX)),
         }
     }
 }
@@ -62,15 +64,31 @@ mod tests {
     use super::*;
 
     fn read(value: Value) -> Result<Limits, String> {
-        serde_json::from_value::<LimitsIn>(value).map(Limits::from).map_err(|error| error.to_string())
+        serde_json::from_value::<LimitsIn>(value)
+            .map(Limits::from)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
     fn limits_are_whole_numbers_of_one_or_more() {
         let good = read(json!({ "tokens": 5, "turns": 5_000_000_000_u64, "new": 1 })).unwrap();
-        assert_eq!(good, Limits { tokens: Some(5), turn_seconds: None, turns: Some(u32::MAX) });
+        assert_eq!(
+            good,
+            Limits {
+                tokens: Some(5),
+                turn_seconds: None,
+                turns: Some(u32::MAX)
+            }
+        );
         assert_eq!(read(json!({ "tokens": null })).unwrap(), Limits::default());
-        for bad in [json!(0), json!(-1), json!(1.5), json!("5"), json!(true), json!([])] {
+        for bad in [
+            json!(0),
+            json!(-1),
+            json!(1.5),
+            json!("5"),
+            json!(true),
+            json!([]),
+        ] {
             let error = read(json!({ "tokens": bad })).unwrap_err();
             assert!(error.contains("a whole number of 1 or more"), "{error}");
         }

@@ -14,7 +14,7 @@ use super::command::{Carried, carry};
 use super::said::{Envelope, KEY, Said};
 use crate::app::App;
 use crate::http::auth::Steers;
-use crate::http::json::{Sent, need, short};
+use crate::http::json::{Object, Sent, need, short};
 use crate::http::problem::{ErrorEnvelope, Problem};
 
 /// The routes of this file.
@@ -29,8 +29,8 @@ pub struct SendMessage {
     #[schema(nullable = false)]
     text: Option<String>,
     /// More than a text, in place of `text`.
-    #[schema(nullable = false)]
-    envelope: Option<Envelope>,
+    #[schema(value_type = Envelope, required = false)]
+    envelope: Option<Object<Envelope>>,
     /// Makes the message be said once, however often it is sent.
     #[schema(nullable = false)]
     idempotency_key: Option<String>,
@@ -84,15 +84,31 @@ async fn send(
     sent: Sent,
 ) -> Result<(StatusCode, Json<SentMessage>), Problem> {
     let said = said(sent.parse()?, header_key(&headers)?)?;
-    let carried = carry(&app, &door.org, &door.session, &said.command(), said.key.as_deref()).await?;
-    let status = if carried.replay { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let carried = carry(
+        &app,
+        &door.org,
+        &door.session,
+        &said.command(),
+        said.key.as_deref(),
+    )
+    .await?;
+    let status = if carried.replay {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
     Ok((status, Json(answer(carried))))
 }
 
 fn said(wanted: SendMessage, header: Option<String>) -> Result<Said, Problem> {
     let mut said = match (wanted.text, wanted.envelope) {
-        (Some(_), Some(_)) => return Err(Problem::invalid("envelope", "give `text` or `envelope`, not both")),
-        (None, Some(envelope)) => Said::envelope(envelope, "envelope")?,
+        (Some(_), Some(_)) => {
+            return Err(Problem::invalid(
+                "envelope",
+                "give `text` or `envelope`, not both",
+            ));
+        }
+        (None, Some(envelope)) => Said::envelope(envelope.0, "envelope")?,
         (text, None) => Said::text(need(text, "text")?, "text")?,
     };
     if let Some(key) = wanted.idempotency_key {
@@ -104,9 +120,12 @@ fn said(wanted: SendMessage, header: Option<String>) -> Result<Said, Problem> {
 
 /// The key in the header `Idempotency-Key`, if there is one.
 pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(value.as_bytes());
-    let text = text.map_err(|_| Problem::malformed("Idempotency-Key", "`Idempotency-Key` must be text"))?;
+    let text =
+        text.map_err(|_| Problem::malformed("Idempotency-Key", "`Idempotency-Key` must be text"))?;
     short(text.to_owned(), "Idempotency-Key", KEY).map(Some)
 }
 
@@ -114,8 +133,15 @@ fn answer(carried: Carried) -> SentMessage {
     let Carried { row, first, .. } = carried;
     let seq = first.unwrap_or(row.head);
     SentMessage {
-        event: SentEvent { id: id::event(&row.id, seq), seq },
-        session: SentSession { id: row.id, status: row.status, head: row.head },
+        event: SentEvent {
+            id: id::event(&row.id, seq),
+            seq,
+        },
+        session: SentSession {
+            id: row.id,
+            status: row.status,
+            head: row.head,
+        },
     }
 }
 
@@ -127,7 +153,10 @@ mod tests {
     use super::*;
 
     fn read(body: Value, header: Option<&str>) -> Result<Said, Problem> {
-        said(serde_json::from_value(body).unwrap(), header.map(str::to_owned))
+        said(
+            serde_json::from_value(body).unwrap(),
+            header.map(str::to_owned),
+        )
     }
 
     #[test]
@@ -136,7 +165,10 @@ mod tests {
         assert!(read(json!({ "envelope": { "text": "a" } }), None).is_ok());
         let both = read(json!({ "text": "a", "envelope": { "text": "b" } }), None).unwrap_err();
         assert_eq!(both.param.as_deref(), Some("envelope"));
-        assert_eq!(read(json!({}), None).unwrap_err().param.as_deref(), Some("text"));
+        assert_eq!(
+            read(json!({}), None).unwrap_err().param.as_deref(),
+            Some("text")
+        );
     }
 
     #[test]
@@ -144,7 +176,10 @@ mod tests {
         let table = [
             (json!({ "text": "a" }), Some("h")),
             (json!({ "envelope": { "text": "a", "id": "e" } }), Some("e")),
-            (json!({ "envelope": { "text": "a", "id": "e" }, "idempotency_key": "b" }), Some("b")),
+            (
+                json!({ "envelope": { "text": "a", "id": "e" }, "idempotency_key": "b" }),
+                Some("b"),
+            ),
         ];
         for (body, want) in table {
             assert_eq!(read(body, Some("h")).unwrap().key.as_deref(), want);
@@ -155,7 +190,10 @@ mod tests {
     #[test]
     fn a_header_key_is_short_text() {
         let headers = |text: &'static [u8]| {
-            HeaderMap::from_iter([("idempotency-key".parse().unwrap(), HeaderValue::from_bytes(text).unwrap())])
+            HeaderMap::from_iter([(
+                "idempotency-key".parse().unwrap(),
+                HeaderValue::from_bytes(text).unwrap(),
+            )])
         };
         assert_eq!(header_key(&headers(b"k1")).unwrap().as_deref(), Some("k1"));
         for bad in [b"".as_slice(), b"\xff"] {

@@ -67,8 +67,15 @@ impl Said {
         if text.trim().is_empty() {
             return Err(Problem::invalid(at, format!("`{at}` must not be empty")));
         }
-        let message = Message { text, ..Message::default() };
-        Ok(Self { key: None, message, refs: Map::new() })
+        let message = Message {
+            text,
+            ..Message::default()
+        };
+        Ok(Self {
+            key: None,
+            message,
+            refs: Map::new(),
+        })
     }
 
     /// An envelope that stood at `at`.
@@ -80,13 +87,16 @@ impl Said {
         let mut said = Self::text(need(envelope.text, &path)?, &path)?;
         said.message.raw = envelope.raw;
         let key = envelope.idempotency_key.or(envelope.id);
-        said.key = key.map(|key| short(key, &format!("{at}.id"), KEY)).transpose()?;
+        said.key = key
+            .map(|key| short(key, &format!("{at}.id"), KEY))
+            .transpose()?;
         said.refs = envelope.refs.unwrap_or_default();
         if let Some(source) = envelope.source {
             said.refs.insert("source".to_owned(), source.into());
         }
         if let Some(conversation) = envelope.conversation {
-            said.refs.insert("conversation".to_owned(), conversation.into());
+            said.refs
+                .insert("conversation".to_owned(), conversation.into());
         }
         Ok(said)
     }
@@ -112,7 +122,11 @@ impl Said {
     /// The command to say it.
     #[must_use]
     pub fn command(&self) -> Command {
-        Command::Send { message: self.message.clone(), actor: None, refs: self.refs.clone() }
+        Command::Send {
+            message: self.message.clone(),
+            actor: None,
+            refs: self.refs.clone(),
+        }
     }
 }
 
@@ -128,22 +142,48 @@ mod tests {
 
     #[test]
     fn an_envelope_lands_where_the_contract_says() {
-        let said = envelope(json!({ "text": "hi", "raw": [1], "id": "m1", "source": "github",
-            "conversation": { "source": "github", "ref": "7" }, "refs": { "pr": 7 } }))
+        let said = envelope(
+            json!({ "text": "hi", "raw": [1], "id": "m1", "source": "github",
+            "conversation": { "source": "github", "ref": "7" }, "refs": { "pr": 7 } }),
+        )
         .unwrap();
         assert_eq!(said.key.as_deref(), Some("m1"));
-        let Command::Send { message, refs, actor } = said.command() else { panic!("no message") };
-        assert_eq!((message.text.as_str(), message.raw), ("hi", Some(json!([1]))));
+        let Command::Send {
+            message,
+            refs,
+            actor,
+        } = said.command()
+        else {
+            panic!("no message")
+        };
+        assert_eq!(
+            (message.text.as_str(), message.raw),
+            ("hi", Some(json!([1])))
+        );
         let want = json!({ "pr": 7, "source": "github", "conversation": { "source": "github", "ref": "7" } });
         assert_eq!((Value::Object(refs), actor), (want, None));
     }
 
     #[test]
     fn a_message_without_a_text_is_refused_where_the_text_should_stand() {
-        for value in [json!({}), json!({ "text": "" }), json!({ "text": " \n" }), json!({ "text": null })] {
-            assert_eq!(envelope(value).unwrap_err().param.as_deref(), Some("envelope.text"));
+        for value in [
+            json!({}),
+            json!({ "text": "" }),
+            json!({ "text": " \n" }),
+            json!({ "text": null }),
+        ] {
+            assert_eq!(
+                envelope(value).unwrap_err().param.as_deref(),
+                Some("envelope.text")
+            );
         }
-        assert_eq!(Said::text(String::new(), "input").unwrap_err().param.as_deref(), Some("input"));
+        assert_eq!(
+            Said::text(String::new(), "input")
+                .unwrap_err()
+                .param
+                .as_deref(),
+            Some("input")
+        );
     }
 
     #[test]

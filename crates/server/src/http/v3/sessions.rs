@@ -90,7 +90,10 @@ fn filter(params: SessionParams) -> Result<SessionFilter, Problem> {
         && Phase::named(status).is_none()
     {
         let names = Phase::ALL.map(Phase::name).join(", ");
-        return Err(Problem::invalid("status", format!("`status` must be one of {names}")));
+        return Err(Problem::invalid(
+            "status",
+            format!("`status` must be one of {names}"),
+        ));
     }
     Ok(SessionFilter {
         after: moment(params.after.as_deref(), "after")?,
@@ -106,8 +109,16 @@ fn filter(params: SessionParams) -> Result<SessionFilter, Problem> {
     params(("id" = String, Path, description = "Session")),
     responses((status = 200, description = "The session", body = SessionObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn get(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Result<Json<SessionObject>, Problem> {
-    let row = app.store.session(&org, &id).await.map_err(named("session", &id))?;
+async fn get(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+) -> Result<Json<SessionObject>, Problem> {
+    let row = app
+        .store
+        .session(&org, &id)
+        .await
+        .map_err(named("session", &id))?;
     Ok(Json(row.into()))
 }
 
@@ -116,7 +127,11 @@ async fn get(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Result<J
     params(("id" = String, Path, description = "Session")),
     responses((status = 200, description = "The session", body = SessionObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn cancel(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Result<Json<SessionObject>, Problem> {
+async fn cancel(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+) -> Result<Json<SessionObject>, Problem> {
     let carried = carry(&app, &org, &id, &Command::Cancel, None).await?;
     Ok(Json(carried.row.into()))
 }
@@ -126,7 +141,11 @@ async fn cancel(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Resul
     params(("id" = String, Path, description = "Session")),
     responses((status = 200, description = "The session", body = SessionObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
-async fn archive(State(app): State<App>, Org(org): Org, At([id]): At<1>) -> Result<Json<SessionObject>, Problem> {
+async fn archive(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+) -> Result<Json<SessionObject>, Problem> {
     let carried = carry(&app, &org, &id, &Command::Archive, None).await?;
     Ok(Json(carried.row.into()))
 }
@@ -143,7 +162,19 @@ mod tests {
             ..SessionParams::default()
         };
         assert!(filter(params(Some("awaiting_input"), Some("2026-01-01T00:00:00Z"))).is_ok());
-        assert_eq!(filter(params(Some("sleeping"), None)).unwrap_err().param.as_deref(), Some("status"));
-        assert_eq!(filter(params(None, Some("noon"))).unwrap_err().param.as_deref(), Some("after"));
+        assert_eq!(
+            filter(params(Some("sleeping"), None))
+                .unwrap_err()
+                .param
+                .as_deref(),
+            Some("status")
+        );
+        assert_eq!(
+            filter(params(None, Some("noon")))
+                .unwrap_err()
+                .param
+                .as_deref(),
+            Some("after")
+        );
     }
 }

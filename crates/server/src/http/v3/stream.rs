@@ -46,7 +46,10 @@ pub async fn open(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     query.after = query.after.max(last_event_id(headers)?);
-    let follow = app.store.follow(&door.org, &door.session, query.after).await;
+    let follow = app
+        .store
+        .follow(&door.org, &door.session, query.after)
+        .await;
     let follow = follow.map_err(named("session", &door.session))?;
     let over = closed(app, &door, query.after).await?;
     let period = Duration::from_secs(app.config.heartbeat_seconds);
@@ -76,12 +79,16 @@ pub async fn open(
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<u64, Problem> {
-    let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(0) };
+    let Some(value) = headers.get(LAST_EVENT_ID) else {
+        return Ok(0);
+    };
     let text = value.to_str().unwrap_or("?").trim();
     if text.is_empty() {
         return Ok(0);
     }
-    let seq = text.parse().map_err(|_| Problem::malformed("Last-Event-ID", "`Last-Event-ID` must be a `seq`"))?;
+    let seq = text
+        .parse()
+        .map_err(|_| Problem::malformed("Last-Event-ID", "`Last-Event-ID` must be a `seq`"))?;
     Ok(events::bounded(seq))
 }
 
@@ -179,8 +186,16 @@ impl Reader {
     fn wants(&self, logged: &Logged) -> bool {
         let draft = &logged.event.draft;
         self.query.level.shows(draft.level)
-            && self.query.kind.as_ref().is_none_or(|kind| kind.takes(&draft.kind))
-            && self.query.turn.as_ref().is_none_or(|turn| draft.turn.as_ref() == Some(turn))
+            && self
+                .query
+                .kind
+                .as_ref()
+                .is_none_or(|kind| kind.takes(&draft.kind))
+            && self
+                .query
+                .turn
+                .as_ref()
+                .is_none_or(|turn| draft.turn.as_ref() == Some(turn))
     }
 }
 
@@ -218,7 +233,14 @@ mod tests {
 
     #[test]
     fn a_browser_s_place_is_a_number_or_nothing() {
-        for (text, want) in [("", Some(0)), ("7", Some(7)), (" 7 ", Some(7)), ("99999999999999999999", None), ("x", None), ("-1", None)] {
+        for (text, want) in [
+            ("", Some(0)),
+            ("7", Some(7)),
+            (" 7 ", Some(7)),
+            ("99999999999999999999", None),
+            ("x", None),
+            ("-1", None),
+        ] {
             let headers = HeaderMap::from_iter([(LAST_EVENT_ID, HeaderValue::from_static(text))]);
             let got = last_event_id(&headers);
             assert_eq!(got.as_ref().ok(), want.as_ref(), "{text:?}");
@@ -228,7 +250,11 @@ mod tests {
 
     #[test]
     fn a_delta_is_a_named_frame_without_an_id() {
-        let delta = Delta { turn_id: "trn_1_1".to_owned(), kind: "text", text: "a\nb".to_owned() };
+        let delta = Delta {
+            turn_id: "trn_1_1".to_owned(),
+            kind: "text",
+            text: "a\nb".to_owned(),
+        };
         let frame = delta_frame(&delta);
         let want = "event: delta\ndata: {\"turn_id\":\"trn_1_1\",\"kind\":\"text\",\"text\":\"a\\nb\"}\n\n";
         assert_eq!(frame, want);
@@ -237,7 +263,13 @@ mod tests {
     #[tokio::test]
     async fn a_slow_reader_misses_pieces_and_goes_on() {
         let (to, from) = broadcast::channel(2);
-        let delta = |n: u32| Arc::new(Delta { turn_id: n.to_string(), kind: "text", text: String::new() });
+        let delta = |n: u32| {
+            Arc::new(Delta {
+                turn_id: n.to_string(),
+                kind: "text",
+                text: String::new(),
+            })
+        };
         for n in 0..5 {
             to.send(delta(n)).unwrap();
         }

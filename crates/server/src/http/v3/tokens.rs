@@ -67,12 +67,18 @@ async fn mint(
 ) -> Result<(StatusCode, Json<MintedToken>), Problem> {
     let wanted: MintToken = sent.parse()?;
     let token = fresh(scopes(wanted.scopes)?, wanted.ttl, clock::now());
-    app.store.create_token(&org, &session, token.clone()).await.map_err(named("session", &session))?;
+    app.store
+        .create_token(&org, &session, token.clone())
+        .await
+        .map_err(named("session", &session))?;
     let allowed = [("read", token.scopes.read), ("steer", token.scopes.steer)];
     let minted = MintedToken {
         client_token: token.token.clone(),
         token: token.token,
-        scopes: allowed.into_iter().filter_map(|(name, allowed)| allowed.then_some(name)).collect(),
+        scopes: allowed
+            .into_iter()
+            .filter_map(|(name, allowed)| allowed.then_some(name))
+            .collect(),
         expires_at: clock::rfc3339(token.expires),
     };
     Ok((StatusCode::CREATED, Json(minted)))
@@ -80,7 +86,14 @@ async fn mint(
 
 /// A new token that allows everything a token can, for the usual time.
 pub(super) fn usual(now: Millis) -> NewToken {
-    fresh(Scopes { read: true, steer: true }, None, now)
+    fresh(
+        Scopes {
+            read: true,
+            steer: true,
+        },
+        None,
+        now,
+    )
 }
 
 fn fresh(scopes: Scopes, ttl: Option<i64>, now: Millis) -> NewToken {
@@ -94,17 +107,33 @@ fn fresh(scopes: Scopes, ttl: Option<i64>, now: Millis) -> NewToken {
 }
 
 fn scopes(names: Option<Vec<String>>) -> Result<Scopes, Problem> {
-    let Some(names) = names else { return Ok(Scopes { read: true, steer: true }) };
-    let mut scopes = Scopes { read: false, steer: false };
+    let Some(names) = names else {
+        return Ok(Scopes {
+            read: true,
+            steer: true,
+        });
+    };
+    let mut scopes = Scopes {
+        read: false,
+        steer: false,
+    };
     for name in &names {
         match name.as_str() {
             "read" => scopes.read = true,
             "steer" => scopes.steer = true,
-            _ => return Err(Problem::invalid("scopes", "`scopes` may hold `read` and `steer`")),
+            _ => {
+                return Err(Problem::invalid(
+                    "scopes",
+                    "`scopes` may hold `read` and `steer`",
+                ));
+            }
         }
     }
     if names.is_empty() {
-        return Err(Problem::invalid("scopes", "`scopes` must hold `read`, `steer` or both"));
+        return Err(Problem::invalid(
+            "scopes",
+            "`scopes` must hold `read`, `steer` or both",
+        ));
     }
     Ok(scopes)
 }
@@ -115,8 +144,21 @@ mod tests {
 
     #[test]
     fn a_lifetime_is_moved_into_its_range() {
-        for (ttl, seconds) in [(None, 3600), (Some(120), 120), (Some(1), 60), (Some(-5), 60), (Some(i64::MAX), 86_400)] {
-            let token = fresh(Scopes { read: true, steer: false }, ttl, Millis(0));
+        for (ttl, seconds) in [
+            (None, 3600),
+            (Some(120), 120),
+            (Some(1), 60),
+            (Some(-5), 60),
+            (Some(i64::MAX), 86_400),
+        ] {
+            let token = fresh(
+                Scopes {
+                    read: true,
+                    steer: false,
+                },
+                ttl,
+                Millis(0),
+            );
             assert_eq!(token.expires, Millis(seconds * 1000), "{ttl:?}");
         }
     }
@@ -126,7 +168,10 @@ mod tests {
         let (one, two) = (usual(Millis(0)).token, usual(Millis(0)).token);
         assert_ne!(one, two);
         assert!(one.starts_with("ct_") && one.len() == 46, "{}", one.len());
-        assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+        assert!(
+            one.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        );
     }
 
     #[test]

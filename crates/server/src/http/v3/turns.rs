@@ -23,7 +23,10 @@ use crate::http::query::{At, Params, size};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one)).routes(routes!(result))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(one))
+        .routes(routes!(result))
 }
 
 /// A turn: from input to rest.
@@ -89,7 +92,11 @@ impl From<&Turn> for TurnObject {
         let began = &turn.started.event;
         let ended = turn.completed.as_ref().map(|logged| &logged.event);
         let body = ended.map(|event| &event.draft.body);
-        let text = |field: &str| body.and_then(|body| body.get(field)).and_then(Value::as_str).map(str::to_owned);
+        let text = |field: &str| {
+            body.and_then(|body| body.get(field))
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let part = |field: &str| body.and_then(|body| body.get(field)).cloned();
         let reason = text("yield_reason");
         let state = match reason.as_deref() {
@@ -107,7 +114,9 @@ impl From<&Turn> for TurnObject {
             started_at: clock::rfc3339(began.at),
             completed_at: ended.map(|event| clock::rfc3339(event.at)),
             active_seconds: ended.map(|event| event.at.since(began.at) / 1000),
-            usage: TurnUsage(part("usage").unwrap_or_else(|| Value::Object(serde_json::Map::new()))),
+            usage: TurnUsage(
+                part("usage").unwrap_or_else(|| Value::Object(serde_json::Map::new())),
+            ),
         }
     }
 }
@@ -126,15 +135,25 @@ async fn list(
     let limit = size(params.limit, 50, 100)?;
     let before = match params.cursor.as_deref().filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => {
-            Some(text.parse().map_err(|_| Problem::malformed("cursor", "`cursor` must be a `next_cursor` of this list"))?)
-        }
+        Some(text) => Some(text.parse().map_err(|_| {
+            Problem::malformed("cursor", "`cursor` must be a `next_cursor` of this list")
+        })?),
     };
-    let mut turns = app.store.turns(&org, &session, before, limit + 1).await.map_err(named("session", &session))?;
+    let mut turns = app
+        .store
+        .turns(&org, &session, before, limit + 1)
+        .await
+        .map_err(named("session", &session))?;
     let more = turns.len() > limit;
     turns.truncate(limit);
-    let next_cursor = turns.last().filter(|_| more).map(|turn| turn.number.to_string());
-    Ok(Json(TurnPage { data: turns.iter().map(TurnObject::from).collect(), next_cursor }))
+    let next_cursor = turns
+        .last()
+        .filter(|_| more)
+        .map(|turn| turn.number.to_string());
+    Ok(Json(TurnPage {
+        data: turns.iter().map(TurnObject::from).collect(),
+        next_cursor,
+    }))
 }
 
 /// Read a turn
@@ -148,7 +167,11 @@ async fn one(
     At([session, turn]): At<2>,
 ) -> Result<Json<TurnObject>, Problem> {
     let number = id::turn_number(&session, &turn).ok_or_else(|| Problem::missing("turn", &turn))?;
-    let row = app.store.turn(&org, &session, number).await.map_err(named("turn", &turn))?;
+    let row = app
+        .store
+        .turn(&org, &session, number)
+        .await
+        .map_err(named("turn", &turn))?;
     Ok(Json(TurnObject::from(&row)))
 }
 
@@ -162,9 +185,15 @@ async fn result(
     Org(org): Org,
     At([session]): At<1>,
 ) -> Result<Json<ResultObject>, Problem> {
-    let turns = app.store.turns(&org, &session, None, 1).await.map_err(named("session", &session))?;
+    let turns = app
+        .store
+        .turns(&org, &session, None, 1)
+        .await
+        .map_err(named("session", &session))?;
     let last_turn = turns.first().map(TurnObject::from);
-    let named_event = last_turn.as_ref().and_then(|turn| turn.result_event_id.as_deref());
+    let named_event = last_turn
+        .as_ref()
+        .and_then(|turn| turn.result_event_id.as_deref());
     let seq = named_event.and_then(|event| id::event_seq(&session, event));
     let result = match seq {
         None => None,
@@ -197,17 +226,38 @@ mod tests {
     use super::*;
 
     fn turn(reason: Option<YieldReason>) -> Turn {
-        let log = |fact: Fact, seq, at| Arc::new(Logged::new(fact.draft("ses_1", None).at("ses_1", seq, Millis(at))));
+        let log = |fact: Fact, seq, at| {
+            Arc::new(Logged::new(fact.draft("ses_1", None).at(
+                "ses_1",
+                seq,
+                Millis(at),
+            )))
+        };
         let error = (reason == Some(YieldReason::Error)).then(|| Failure {
             family: Family::Model,
             code: "auth".into(),
             message: "no".into(),
             retriable: false,
         });
-        let end = |reason| TurnEnd { number: 1, reason, result: Some(4), usage: None, complete: true, error };
+        let end = |reason| TurnEnd {
+            number: 1,
+            reason,
+            result: Some(4),
+            usage: None,
+            complete: true,
+            error,
+        };
         Turn {
             number: 1,
-            started: log(Fact::TurnStarted { number: 1, from: 1, to: 1 }, 2, 1000),
+            started: log(
+                Fact::TurnStarted {
+                    number: 1,
+                    from: 1,
+                    to: 1,
+                },
+                2,
+                1000,
+            ),
             completed: reason.map(|reason| log(Fact::TurnCompleted(end(reason)), 5, 4999)),
         }
     }
@@ -216,20 +266,32 @@ mod tests {
     fn the_state_follows_from_how_the_turn_ended() {
         for reason in YieldReason::ALL {
             let state = TurnObject::from(&turn(Some(reason))).state;
-            assert_eq!(state, if reason == YieldReason::Error { "error" } else { "ok" }, "{reason:?}");
+            assert_eq!(
+                state,
+                if reason == YieldReason::Error {
+                    "error"
+                } else {
+                    "ok"
+                },
+                "{reason:?}"
+            );
         }
         assert_eq!(TurnObject::from(&turn(None)).state, "running");
     }
 
     #[test]
     fn a_turn_is_the_contract_s() {
-        let shown = serde_json::to_value(TurnObject::from(&turn(Some(YieldReason::Error)))).unwrap();
+        let shown =
+            serde_json::to_value(TurnObject::from(&turn(Some(YieldReason::Error)))).unwrap();
         let want = json!({ "id": "trn_1_1", "state": "error", "attempt": 1, "yield_reason": "error",
             "result_event_id": "evt_1_4", "error": { "code": "auth", "message": "no", "retriable": false },
             "started_at": "1970-01-01T00:00:01.000Z", "completed_at": "1970-01-01T00:00:04.999Z",
             "active_seconds": 3, "usage": { "reported": false } });
         assert_eq!(shown, want);
         let open = serde_json::to_value(TurnObject::from(&turn(None))).unwrap();
-        assert_eq!((&open["yield_reason"], &open["usage"]), (&Value::Null, &json!({})));
+        assert_eq!(
+            (&open["yield_reason"], &open["usage"]),
+            (&Value::Null, &json!({}))
+        );
     }
 }

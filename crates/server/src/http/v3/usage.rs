@@ -61,7 +61,7 @@ impl From<SessionUsage> for UsageObject {
             active_seconds: usage.active_ms / 1000,
             reported_turns: usage.reported_turns,
             unreported_turns: usage.unreported_turns,
-            complete: usage.unreported_turns == 0,
+            complete: usage.complete(),
             tokens: usage.tokens.into(),
             total: usage.tokens.total(),
         }
@@ -79,12 +79,35 @@ mod tests {
         let usage = SessionUsage {
             active_ms: 2_999,
             reported_turns: 2,
+            partial_turns: 0,
             unreported_turns: 1,
-            tokens: Tokens { input: 1, output: 2, cache_write: 4, cache_read: 8 },
+            tokens: Tokens {
+                input: 1,
+                output: 2,
+                cache_write: 4,
+                cache_read: 8,
+            },
         };
         let want = json!({ "active_seconds": 2, "reported_turns": 2, "unreported_turns": 1, "complete": false,
             "input_tokens": 1, "output_tokens": 2, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 8,
             "tokens": 15 });
-        assert_eq!(serde_json::to_value(UsageObject::from(usage)).unwrap(), want);
+        assert_eq!(
+            serde_json::to_value(UsageObject::from(usage)).unwrap(),
+            want
+        );
+    }
+
+    #[test]
+    fn it_is_complete_only_if_every_turn_told_all() {
+        for (partial_turns, unreported_turns, complete) in
+            [(0, 0, true), (1, 0, false), (0, 1, false)]
+        {
+            let usage = SessionUsage {
+                partial_turns,
+                unreported_turns,
+                ..SessionUsage::default()
+            };
+            assert_eq!(UsageObject::from(usage).complete, complete);
+        }
     }
 }

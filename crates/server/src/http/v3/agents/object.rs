@@ -69,7 +69,14 @@ pub struct AgentPage {
 impl AgentObject {
     /// The agent of that row.
     pub fn new(row: AgentRow, config: &Config) -> Self {
-        let RevisionRow { id: revision, number, prompt, prompt_hash, model, .. } = row.active;
+        let RevisionRow {
+            id: revision,
+            number,
+            prompt,
+            prompt_hash,
+            model,
+            ..
+        } = row.active;
         let digest = hash(&format!("{prompt_hash}\n{model}"));
         Self {
             // The form a host name could have: no underscore.
@@ -83,7 +90,11 @@ impl AgentObject {
             credential_id: row.credential,
             revision: number,
             active_revision_id: revision.clone(),
-            active_revision: RevisionObject { id: revision, number, digest },
+            active_revision: RevisionObject {
+                id: revision,
+                number,
+                digest,
+            },
             limits: row.limits,
             created_at: clock::rfc3339(row.created),
             updated_at: clock::rfc3339(row.updated),
@@ -106,7 +117,10 @@ mod tests {
             name: "coder".into(),
             runtime: "native".into(),
             credential: None,
-            limits: Limits { tokens: Some(5), ..Limits::default() },
+            limits: Limits {
+                tokens: Some(5),
+                ..Limits::default()
+            },
             created: Millis(0),
             updated: Millis(1),
             active: RevisionRow {
@@ -122,7 +136,10 @@ mod tests {
 
     #[test]
     fn an_agent_is_the_contract_s() {
-        let settings = Settings { public_url: Some("https://oc.example/".into()), ..Settings::default() };
+        let settings = Settings {
+            public_url: Some("https://oc.example/".into()),
+            ..Settings::default()
+        };
         let config = settings.hold().unwrap();
         let mut agent = serde_json::to_value(AgentObject::new(row("test/demo"), &config)).unwrap();
         let digest = agent["active_revision"]["digest"].take();

@@ -17,7 +17,9 @@ pub fn built(name: Option<&str>) -> Result<&'static str, Problem> {
         Some(name) => name,
     };
     let message = if UNBUILT.contains(&name) {
-        format!("this build does not have the runtime `{name}` yet; use `{NATIVE}`, which takes the same models")
+        format!(
+            "this build does not have the runtime `{name}` yet; use `{NATIVE}`, which takes the same models"
+        )
     } else {
         format!("there is no runtime of that name; use `{NATIVE}`, or leave `runtime` out")
     };
@@ -38,7 +40,10 @@ mod tests {
     fn every_other_runtime_is_refused_with_what_to_use() {
         for name in UNBUILT.into_iter().chain(["my-runtime", ""]) {
             let problem = built(Some(name)).unwrap_err();
-            assert_eq!((problem.code, problem.param.as_deref()), (Code::RuntimeUnavailable, Some("runtime")));
+            assert_eq!(
+                (problem.code, problem.param.as_deref()),
+                (Code::RuntimeUnavailable, Some("runtime"))
+            );
             assert!(problem.message.contains("`native`"), "{}", problem.message);
         }
     }

@@ -20,17 +20,24 @@ pub async fn resolve(app: &App, agent: &AgentRow, provider: Provider) -> Result<
     match agent.credential.as_deref() {
         Some(MANAGED) => return managed(app, provider).ok_or_else(|| not_enabled(provider)),
         Some(id) => {
-            let own = app.store.credential(&agent.org, id).await.map_err(|error| match error {
-                store::Error::NotFound => gone(agent, id),
-                error => error.into(),
-            })?;
+            let own = app
+                .store
+                .credential(&agent.org, id)
+                .await
+                .map_err(|error| match error {
+                    store::Error::NotFound => gone(agent, id),
+                    error => error.into(),
+                })?;
             if own.provider == provider.name() {
                 return Ok(own.id);
             }
         }
         None => {}
     }
-    let default = app.store.default_credential(&agent.org, provider.name()).await?;
+    let default = app
+        .store
+        .default_credential(&agent.org, provider.name())
+        .await?;
     match default {
         Some(default) => Ok(default.id),
         None => managed(app, provider).ok_or_else(|| nothing(provider)),

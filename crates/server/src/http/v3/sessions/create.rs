@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::object::SessionObject;
 use crate::app::App;
 use crate::clock;
-use crate::http::json::{Sent, need, short};
+use crate::http::json::{Object, Sent, need, short};
 use crate::http::problem::{Code, Problem};
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::said::{Input, KEY, Said};
@@ -40,8 +40,8 @@ pub struct CreateSession {
     #[schema(nullable = false)]
     model: Option<String>,
     /// Limits over the agent's, field by field.
-    #[schema(nullable = false)]
-    limits: Option<LimitsIn>,
+    #[schema(value_type = LimitsIn, required = false)]
+    limits: Option<Object<LimitsIn>>,
     /// Get or create: the same key finds the same session.
     #[schema(nullable = false)]
     key: Option<String>,
@@ -85,7 +85,8 @@ pub async fn create(
     let now = clock::now();
     let id = clock::fresh(Noun::Session);
     let decided = decide(&id, &frozen, &State::default(), said.command(), now);
-    let Decided { drafts, state } = decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
+    let Decided { drafts, state } =
+        decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
     let project = Projection::of(&id, &frozen, &state, now);
     let token = tokens::usual(now);
     let new = NewSession {
@@ -105,11 +106,21 @@ pub async fn create(
 }
 
 /// Writes the session, and hands it to this node's driver if there is room.
-async fn bear(app: &App, mut new: NewSession, token: NewToken) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
+async fn bear(
+    app: &App,
+    mut new: NewSession,
+    token: NewToken,
+) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
     let (place, birth) = app.births.reserve(app).unzip();
     new.birth = birth;
     let answer = |status, row: SessionRow| {
-        Ok((status, Json(CreatedSession { session: row.into(), client_token: token.token })))
+        Ok((
+            status,
+            Json(CreatedSession {
+                session: row.into(),
+                client_token: token.token,
+            }),
+        ))
     };
     match app.store.create_session(new).await? {
         Created::New { row, events } => {
@@ -122,7 +133,10 @@ async fn bear(app: &App, mut new: NewSession, token: NewToken) -> Result<(Status
         Created::Replay(row) => answer(StatusCode::OK, *row),
         Created::Conflict(row) => Err(Problem::new(
             Code::Conflict,
-            format!("create key already used with a different request: it made {}", row.id),
+            format!(
+                "create key already used with a different request: it made {}",
+                row.id
+            ),
         )),
     }
 }
@@ -133,12 +147,17 @@ fn input(value: serde_json::Value) -> Result<Input, Problem> {
     use serde_json::Value;
     match value {
         Value::String(text) => Ok(Input::Text(text)),
-        Value::Object(_) => serde_path_to_error::deserialize(value).map(Input::Envelope).map_err(|error| {
-            let path = format!("input.{}", error.path());
-            let message = format!("`{path}`: {}", error.into_inner());
-            Problem::invalid(&path, message)
-        }),
-        _ => Err(Problem::invalid("input", "`input` must be a text or an envelope with a `text`")),
+        Value::Object(_) => serde_path_to_error::deserialize(value)
+            .map(Input::Envelope)
+            .map_err(|error| {
+                let path = format!("input.{}", error.path());
+                let message = format!("`{path}`: {}", error.into_inner());
+                Problem::invalid(&path, message)
+            }),
+        _ => Err(Problem::invalid(
+            "input",
+            "`input` must be a text or an envelope with a `text`",
+        )),
     }
 }
 
@@ -149,7 +168,10 @@ fn metadata(sent: &Sent, there: bool) -> Result<Option<String>, Problem> {
     let Metadata { metadata } = sent.verbatim()?;
     let text = metadata.map_or("", RawValue::get);
     if text.len() > METADATA {
-        let message = format!("`metadata` has {} bytes; at most {METADATA} are kept", text.len());
+        let message = format!(
+            "`metadata` has {} bytes; at most {METADATA} are kept",
+            text.len()
+        );
         return Err(Problem::invalid("metadata", message));
     }
     Ok(Some(text.to_owned()))
@@ -164,7 +186,11 @@ fn once(key: Option<String>, header: Option<String>, sent: &Sent) -> Option<Once
     };
     let request = Sha256::digest(sent.canonical("key"));
     let request = request.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(Once { scope, key, request })
+    Some(Once {
+        scope,
+        key,
+        request,
+    })
 }
 
 async fn agent(app: &App, org: &str, named: String) -> Result<AgentRow, Problem> {
@@ -184,11 +210,17 @@ async fn freeze(
     app: &App,
     agent: AgentRow,
     model: Option<String>,
-    limits: Option<LimitsIn>,
+    limits: Option<Object<LimitsIn>>,
 ) -> Result<Frozen, Problem> {
-    let model = agents::model(model.unwrap_or_else(|| agent.active.model.clone()), &agent.runtime)?;
+    let model = agents::model(
+        model.unwrap_or_else(|| agent.active.model.clone()),
+        &agent.runtime,
+    )?;
     let credential = credentials::resolve(app, &agent, model.provider).await?;
-    let limits = limits.map(Limits::from).unwrap_or_default().over(agent.limits);
+    let limits = limits
+        .map(|limits| Limits::from(limits.0))
+        .unwrap_or_default()
+        .over(agent.limits);
     Ok(Frozen {
         bounds: bounds(app, &model),
         agent: agent.id,
@@ -208,8 +240,12 @@ fn bounds(app: &App, model: &ModelRef) -> Bounds {
     Bounds {
         turn_seconds: config.turn_seconds,
         steps: config.turn_steps,
-        max_tokens: config.max_output_tokens.unwrap_or_else(|| app.models.max_output(model)),
-        window: config.context_window.unwrap_or_else(|| app.models.window(model)),
+        max_tokens: config
+            .max_output_tokens
+            .unwrap_or_else(|| app.models.max_output(model)),
+        window: config
+            .context_window
+            .unwrap_or_else(|| app.models.window(model)),
     }
 }
 
@@ -228,7 +264,10 @@ mod tests {
     #[test]
     fn an_input_is_a_text_or_an_envelope_and_its_wrong_field_is_named() {
         assert!(matches!(input(json!("hi")), Ok(Input::Text(_))));
-        assert!(matches!(input(json!({ "text": "hi" })), Ok(Input::Envelope(_))));
+        assert!(matches!(
+            input(json!({ "text": "hi" })),
+            Ok(Input::Envelope(_))
+        ));
         for (value, param) in [
             (json!(5), "input"),
             (json!([]), "input"),
@@ -258,7 +297,10 @@ mod tests {
         let by_key = once(Some("k".into()), Some("h".into()), &one).unwrap();
         let by_header = once(None, Some("h".into()), &two).unwrap();
         assert_eq!((by_key.scope, by_key.key.as_str()), ("session.key", "k"));
-        assert_eq!((by_header.scope, by_header.key.as_str()), ("session.idempotency_key", "h"));
+        assert_eq!(
+            (by_header.scope, by_header.key.as_str()),
+            ("session.idempotency_key", "h")
+        );
         assert_eq!(by_key.request, by_header.request);
         assert_eq!(once(None, None, &two), None);
     }

@@ -87,7 +87,12 @@ pub struct SessionPage {
 
 impl From<SessionRow> for SessionObject {
     fn from(row: SessionRow) -> Self {
-        let Frozen { agent, credential, limits, .. } = &row.frozen;
+        let Frozen {
+            agent,
+            credential,
+            limits,
+            ..
+        } = &row.frozen;
         Self {
             agent_id: agent.clone(),
             credential_id: credential.clone(),
@@ -95,7 +100,9 @@ impl From<SessionRow> for SessionObject {
             last_turn: last_turn(&row.id, &row.state),
             usage: row.state.usage.into(),
             limits: *limits,
-            metadata: row.metadata.and_then(|text| RawValue::from_string(text).ok()),
+            metadata: row
+                .metadata
+                .and_then(|text| RawValue::from_string(text).ok()),
             key: row.key,
             created_at: clock::rfc3339(row.created),
             status: row.status,
@@ -119,12 +126,21 @@ fn snapshot(frozen: &Frozen) -> SnapshotObject {
 fn last_turn(session: &str, state: &State) -> Option<LastTurnObject> {
     if let Some(open) = &state.turn {
         let id = id::turn(session, open.number);
-        return Some(LastTurnObject { id, state: "running", yield_reason: None, result_event_id: None });
+        return Some(LastTurnObject {
+            id,
+            state: "running",
+            yield_reason: None,
+            result_event_id: None,
+        });
     }
     let ended = state.last_turn.as_ref()?;
     Some(LastTurnObject {
         id: id::turn(session, ended.number),
-        state: if ended.reason == session::fact::YieldReason::Error { "error" } else { "ok" },
+        state: if ended.reason == session::fact::YieldReason::Error {
+            "error"
+        } else {
+            "ok"
+        },
         yield_reason: Some(ended.reason.name()),
         result_event_id: ended.result.map(|seq| id::event(session, seq)),
     })
@@ -173,7 +189,10 @@ mod tests {
 
     #[test]
     fn a_fresh_session_is_the_contract_s() {
-        let mut state = State { head: 1, ..State::default() };
+        let mut state = State {
+            head: 1,
+            ..State::default()
+        };
         state.waiting.push(1);
         let mut session = shown(state);
         session["usage"].take();
@@ -189,13 +208,20 @@ mod tests {
     #[test]
     fn metadata_comes_back_as_it_was_written() {
         let text = serde_json::to_string(&SessionObject::from(row(State::default()))).unwrap();
-        assert!(text.contains("\"metadata\":{\"b\":1.50,\"a\":12345678901234567890123}"), "{text}");
+        assert!(
+            text.contains("\"metadata\":{\"b\":1.50,\"a\":12345678901234567890123}"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_last_turn_is_the_open_one_or_the_one_that_ended() {
         let ended = |reason| State {
-            last_turn: Some(EndedTurn { number: 2, reason, result: Some(9) }),
+            last_turn: Some(EndedTurn {
+                number: 2,
+                reason,
+                result: Some(9),
+            }),
             ..State::default()
         };
         let error = shown(ended(YieldReason::Error));
@@ -204,7 +230,10 @@ mod tests {
         let want = json!({ "id": "trn_1_2", "state": "ok", "yield_reason": "completed", "result_event_id": "evt_1_9" });
         assert_eq!(done["last_turn"], want);
         let mut open = ended(YieldReason::Completed);
-        open.turn = Some(OpenTurn { number: 3, ..OpenTurn::default() });
+        open.turn = Some(OpenTurn {
+            number: 3,
+            ..OpenTurn::default()
+        });
         assert_eq!(shown(open)["last_turn"]["id"], "trn_1_3");
     }
 }

@@ -1,0 +1,59 @@
+//! Routes of the contract that are not built: refused by name, to those who may
+//! ask, and never mistaken for something that is not there.
+
+use reqwest::Method;
+
+use super::refused;
+use crate::harness::{PATIENCE, Server};
+
+#[tokio::test]
+async fn a_route_that_is_not_built_is_refused_by_name_after_the_key_was_checked() {
+    let server = Server::start();
+    for (methods, path) in [
+        ("POST", "/v3/agents/import"),
+        ("GET PUT", "/v3/agents/agt_1/repository-access"),
+        ("GET POST", "/v3/agents/agt_1/deployments"),
+        ("GET", "/v3/agents/agt_1/deployments/dep_1/logs"),
+        ("GET POST", "/v3/agents/agt_1/revisions"),
+        ("POST", "/v3/agents/agt_1/revisions/1/activate"),
+        ("GET PUT DELETE", "/v3/agents/agt_1/skills"),
+        ("GET POST DELETE", "/v3/agents/agt_1/deployment-source"),
+        ("GET POST", "/v3/agents/agt_1/schedules"),
+        ("POST", "/v3/agents/agt_1/schedules/sch_1/fire"),
+        ("GET POST", "/v3/agents/agt_1/hooks"),
+        ("GET POST DELETE", "/v3/agents/agt_1/slack"),
+        ("PUT", "/v3/agents/agt_1/secrets/TOKEN"),
+        ("GET", "/v3/sessions/ses_1/sources"),
+        ("GET POST", "/v3/sessions/ses_1/destinations"),
+        ("GET PATCH DELETE", "/v3/sessions/ses_1/destinations/dst_1"),
+        ("POST", "/v3/sessions/ses_1/deliveries/dlv_1/redeliver"),
+        ("GET POST", "/v3/sessions/ses_1/watches"),
+        ("GET", "/v3/sessions/ses_1/artifacts"),
+        ("GET POST", "/v3/repos"),
+        ("GET POST", "/v3/github/apps"),
+        ("GET", "/v3/slack/managed/connections"),
+        ("POST", "/agents/agt-1"),
+    ] {
+        for name in methods.split(' ') {
+            let method = Method::from_bytes(name.as_bytes()).unwrap();
+            let error = refused(&server, method.clone(), path, None, 501).await;
+            assert_eq!(error["code"], "not_supported");
+            assert!(
+                error["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains(&format!("{name} {path}")),
+                "{error}"
+            );
+            let stranger = server
+                .http()
+                .request(method, server.at(path))
+                .timeout(PATIENCE);
+            assert_eq!(
+                stranger.send().await.unwrap().status().as_u16(),
+                401,
+                "{name} {path}"
+            );
+        }
+    }
+}
