@@ -9,8 +9,8 @@
 //! * [`cli`] is a client of the HTTP face like any other.
 
 pub mod app;
-pub mod clock;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod deltas;
 pub mod driver;

@@ -102,16 +102,19 @@ fn describe(made: &mut String, command: &Command) {
     // What every command takes is told once, and the server's options elsewhere.
     let everywhere = ["json", "no_color", "api_key", "api_url", "help", "version"];
     let whole = matches!(name, "oc serve" | "oc config" | "oc doctor");
-    let own = |option: &&Arg| {
-        !option.is_hide_set()
-            && !option.is_positional()
-            && !everywhere.contains(&option.get_id().as_str())
-            && !(whole && option.get_env().is_some())
+    let elsewhere = |option: &Arg| {
+        option.is_hide_set()
+            || option.is_positional()
+            || everywhere.contains(&option.get_id().as_str())
+            || whole && option.get_env().is_some()
     };
     if whole {
         made.push_str("Takes every option of the server; see [operations.md](operations.md).\n\n");
     }
-    let options: Vec<&Arg> = command.get_arguments().filter(own).collect();
+    let options: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|option| !elsewhere(option))
+        .collect();
     if options.is_empty() {
         return;
     }

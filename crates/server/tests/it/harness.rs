@@ -45,7 +45,10 @@ impl Server {
             child: None,
             data: tempfile::tempdir().unwrap(),
             url: String::new(),
-            env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            env: env
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
             http: client(),
         };
         server.launch();
@@ -109,12 +112,19 @@ impl Server {
 
     /// Ends the first process of every sandbox of this server with SIGKILL.
     pub fn kill_sandboxes(&self) {
-        let Ok(sandboxes) = std::fs::read_dir(self.data.path().join("hands/sandboxes")) else { return };
+        let Ok(sandboxes) = std::fs::read_dir(self.data.path().join("hands/sandboxes")) else {
+            return;
+        };
         for folder in sandboxes.flatten() {
-            let Ok(text) = std::fs::read_to_string(folder.path().join("state.json")) else { continue };
+            let Ok(text) = std::fs::read_to_string(folder.path().join("state.json")) else {
+                continue;
+            };
             let state: Value = serde_json::from_str(&text).unwrap_or_default();
             if let Some(pid) = state["pid"].as_i64() {
-                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+                let _ = Command::new("kill")
+                    .args(["-KILL", &pid.to_string()])
+                    .stderr(Stdio::null())
+                    .status();
             }
         }
     }
@@ -122,13 +132,21 @@ impl Server {
     /// Ends the server with SIGTERM; true if it ended well.
     pub fn terminate(&mut self) -> bool {
         let mut child = self.child.take().unwrap();
-        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        let told = Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(told.success());
         child.wait().unwrap().success()
     }
 
     /// A request with the first key.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
         self.send_as(KEY, method, path, body).await
     }
 
@@ -140,14 +158,22 @@ impl Server {
         path: &str,
         body: Option<Value>,
     ) -> (StatusCode, Value) {
-        let mut request = self.http.request(method, self.at(path)).bearer_auth(key).timeout(PATIENCE);
+        let mut request = self
+            .http
+            .request(method, self.at(path))
+            .bearer_auth(key)
+            .timeout(PATIENCE);
         if let Some(body) = body {
             request = request.json(&body);
         }
         let answer = request.send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
-        let value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        let value = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
         (status, value)
     }
 
@@ -178,7 +204,10 @@ impl Server {
     /// An agent of this name and model; its id.
     pub async fn agent(&self, name: &str, model: &str) -> String {
         let body = json!({ "name": name, "model": model, "prompt": "Do what the user says." });
-        self.post("/v3/agents", body).await["id"].as_str().unwrap().to_owned()
+        self.post("/v3/agents", body).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// A session that plays this script; its id.
@@ -189,18 +218,26 @@ impl Server {
 
     /// A session of this agent; its id.
     pub async fn session(&self, agent: &str, input: &str) -> String {
-        let started = self.post("/v3/sessions", json!({ "agent": agent, "input": input })).await;
+        let started = self
+            .post("/v3/sessions", json!({ "agent": agent, "input": input }))
+            .await;
         started["session"]["id"].as_str().unwrap().to_owned()
     }
 
     /// Says something to a session.
     pub async fn say(&self, session: &str, text: &str) -> Value {
-        self.post(&format!("/v3/sessions/{session}/messages"), json!({ "text": text })).await
+        self.post(
+            &format!("/v3/sessions/{session}/messages"),
+            json!({ "text": text }),
+        )
+        .await
     }
 
     /// All events of a session until now.
     pub async fn events(&self, session: &str) -> Vec<Value> {
-        let page = self.get(&format!("/v3/sessions/{session}/events?limit=1000")).await;
+        let page = self
+            .get(&format!("/v3/sessions/{session}/events?limit=1000"))
+            .await;
         page["data"].as_array().unwrap().clone()
     }
 
@@ -228,7 +265,10 @@ impl Server {
     /// The text of the result of the last turn.
     pub async fn result(&self, session: &str) -> String {
         let result = self.get(&format!("/v3/sessions/{session}/result")).await;
-        result["result"]["body"]["text"].as_str().unwrap_or_default().to_owned()
+        result["result"]["body"]["text"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -273,7 +313,10 @@ impl Stream {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        Self { body: answer.bytes_stream().boxed(), text: String::new() }
+        Self {
+            body: answer.bytes_stream().boxed(),
+            text: String::new(),
+        }
     }
 
     /// The next frame as it came, without its blank line; `None` at the end.

@@ -24,7 +24,10 @@ async fn a_message_joins_the_running_turn_at_its_next_model_call() {
     let end = server.turn_end(&session, 1).await;
     assert_eq!(end["body"]["yield_reason"], "completed");
     let row = server.get(&format!("/v3/sessions/{session}")).await;
-    assert_eq!(row["status"], "idle", "the message was taken by the turn: {row}");
+    assert_eq!(
+        row["status"], "idle",
+        "the message was taken by the turn: {row}"
+    );
     assert_eq!(row["input_cursor"], answer["event"]["seq"]);
 }
 
@@ -40,7 +43,12 @@ async fn an_interrupt_cuts_the_command_that_runs() {
         .await;
     server.until(&session, is("tool.call")).await;
     let path = format!("/v3/sessions/{session}/messages");
-    server.post(&path, json!({ "text": script(json!([{ "say": "stopped" }])), "interrupt": true })).await;
+    server
+        .post(
+            &path,
+            json!({ "text": script(json!([{ "say": "stopped" }])), "interrupt": true }),
+        )
+        .await;
     let end = server.turn_end(&session, 1).await;
     assert_eq!(end["body"]["yield_reason"], "completed", "{end}");
     assert_eq!(server.result(&session).await, "stopped");
@@ -67,12 +75,21 @@ async fn a_cancel_stops_a_command_and_its_children_and_keeps_what_it_printed() {
     let (again, row) = server.send(Method::POST, &path, None).await;
     assert!(again.is_success(), "a second cancel is no error");
     assert_eq!(row["status"], "idle");
-    server.say(&session, &script(json!([
-        { "call": [{ "tool": "bash", "args": { "command": "pgrep -c sleep || true" } }] },
-        { "say": "{{last_result}}" }
-    ]))).await;
+    server
+        .say(
+            &session,
+            &script(json!([
+                { "call": [{ "tool": "bash", "args": { "command": "pgrep -c sleep || true" } }] },
+                { "say": "{{last_result}}" }
+            ])),
+        )
+        .await;
     server.turn_end(&session, 2).await;
-    assert_eq!(server.result(&session).await, "0", "no child of the canceled command lives");
+    assert_eq!(
+        server.result(&session).await,
+        "0",
+        "no child of the canceled command lives"
+    );
 }
 
 #[tokio::test]
@@ -80,7 +97,13 @@ async fn a_cancel_cuts_a_model_that_is_answering() {
     let server = Server::start();
     let session = server.play(json!([{ "fail": "hang" }])).await;
     server.until(&session, is("turn.started")).await;
-    server.send(Method::POST, &format!("/v3/sessions/{session}/cancel"), None).await;
+    server
+        .send(
+            Method::POST,
+            &format!("/v3/sessions/{session}/cancel"),
+            None,
+        )
+        .await;
     let end = server.turn_end(&session, 1).await;
     assert_eq!(end["body"]["yield_reason"], "canceled");
 }
@@ -88,15 +111,24 @@ async fn a_cancel_cuts_a_model_that_is_answering() {
 #[tokio::test]
 async fn an_archived_session_takes_no_more_and_runs_no_more() {
     let server = Server::start();
-    let session = server.play(json!([wait_for_file("never"), { "say": "never" }])).await;
+    let session = server
+        .play(json!([wait_for_file("never"), { "say": "never" }]))
+        .await;
     server.until(&session, is("tool.call")).await;
     let archive = format!("/v3/sessions/{session}/archive");
     let (status, row) = server.send(Method::POST, &archive, None).await;
-    assert_eq!((status.as_u16(), row["status"].as_str()), (200, Some("archived")));
+    assert_eq!(
+        (status.as_u16(), row["status"].as_str()),
+        (200, Some("archived"))
+    );
     let (again, _) = server.send(Method::POST, &archive, None).await;
     assert!(again.is_success());
     let (refused, error) = server
-        .send(Method::POST, &format!("/v3/sessions/{session}/messages"), Some(json!({ "text": "hello?" })))
+        .send(
+            Method::POST,
+            &format!("/v3/sessions/{session}/messages"),
+            Some(json!({ "text": "hello?" })),
+        )
         .await;
     assert_eq!(refused.as_u16(), 409, "{error}");
     // The stream of an archived session ends by itself.
@@ -121,7 +153,10 @@ async fn a_repeated_key_says_a_message_once() {
     assert_eq!(a["event"], b["event"]);
     server.turn_end(&session, 2).await;
     let events = server.events(&session).await;
-    let said = events.iter().filter(|e| e["body"]["text"] == "hello").count();
+    let said = events
+        .iter()
+        .filter(|e| e["body"]["text"] == "hello")
+        .count();
     assert_eq!(said, 1);
 }
 
@@ -133,13 +168,24 @@ async fn deltas_are_streamed_as_named_frames_and_never_logged() {
     server.turn_end(&session, 1).await;
     let head = server.events(&session).await.len() as u64;
     let path = format!("/v3/sessions/{session}/events?stream=sse&deltas=1&after={head}");
-    let request = server.http().get(server.at(&path)).bearer_auth(crate::harness::KEY);
+    let request = server
+        .http()
+        .get(server.at(&path))
+        .bearer_auth(crate::harness::KEY);
     let mut stream = crate::harness::Stream::open(request).await;
-    server.say(&session, &script(json!([{ "say": "one two three four", "chunks": 4, "chunk_ms": 30 }]))).await;
+    server
+        .say(
+            &session,
+            &script(json!([{ "say": "one two three four", "chunks": 4, "chunk_ms": 30 }])),
+        )
+        .await;
     let (mut text, mut deltas) = (String::new(), 0);
     loop {
         let frame = stream.frame().await.expect("the stream goes on");
-        let data = frame.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or("{}");
+        let data = frame
+            .lines()
+            .find_map(|line| line.strip_prefix("data: "))
+            .unwrap_or("{}");
         let data: Value = serde_json::from_str(data).unwrap();
         if frame.starts_with("event: delta") {
             assert!(!frame.contains("\nid:"), "a delta has no id: {frame}");

@@ -15,158 +15,110 @@ fn plain(kind: &str, level: &str, body: Value) -> String {
         .unwrap_or_default()
 }
 
+/// Type, level and body of an event, and below them the lines it is shown as.
+const GOLDEN: &str = r#"
+user.message user {"text":"hi\nthere"}
+03:04:05  you ▸ hi
+          there
+
+agent.message user {"text":"done\n\nreally"}
+03:04:05  agent ▸ done
+
+          really
+
+agent.message progress {"text":"looking"}
+03:04:05  agent · looking
+
+agent.thinking progress {"text":"hm"}
+03:04:05  thinks · hm
+
+turn.started progress {"turn_id":"t"}
+03:04:05  turn started
+
+turn.completed user {"yield_reason":"completed","usage":{"input_tokens":1200,"output_tokens":34,"cache_read_input_tokens":1000}}
+03:04:05  ✓ turn completed · 2,200 tokens in, 1,000 of them cached, 34 out
+
+turn.completed user {"yield_reason":"needs_input"}
+03:04:05  ? turn ended: waiting for your answer
+
+turn.completed user {"yield_reason":"budget_exceeded"}
+03:04:05  ■ turn ended: budget exceeded
+
+turn.completed user {"yield_reason":"error","error":{"message":"no key"}}
+03:04:05  ✗ turn failed
+          no key
+
+tool.call internal {"tool":"bash","args_summary":"ls -l"}
+03:04:05  $ ls -l
+
+tool.call internal {"tool":"write","args_summary":"a.py"}
+03:04:05  write a.py
+
+exec.completed internal {"tool":"bash","output":"one\ntwo","exit_code":0,"duration_ms":12}
+03:04:05  one
+          two
+          ✓ · 12 ms
+
+exec.completed internal {"tool":"bash","output":"","exit_code":3}
+03:04:05  exit 3
+
+exec.completed internal {"output":"x","outcome":"killed","reason":"out_of_memory","bytes":99999}
+03:04:05  x
+          stopped: out of memory · 99,999 bytes in all
+
+tool.result internal {"tool":"read","output":"1 a","is_error":false}
+03:04:05  1 a
+
+tool.result internal {"tool":"read","summary":"no such file","is_error":true}
+03:04:05  no such file
+          failed
+
+tool.indeterminate progress {"command":"make all\nmore"}
+03:04:05  outcome unknown · make all …
+
+model.completed internal {"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":2}}
+03:04:05  model answered · 1 tokens in, 2 out · tool use
+
+context.compacted progress {"summary":"shorter"}
+03:04:05  compacted · shorter
+
+session.cancel_requested progress {}
+03:04:05  cancel requested
+
+session.archived progress {}
+03:04:05  session archived
+
+error.model user {"code":"auth","message":"bad key","retriable":true}
+03:04:05  error.model (auth): bad key Sending the message again may help.
+
+preview.url user {"summary":"a page"}
+03:04:05  preview.url · a page
+
+brand.new user {}
+03:04:05  brand.new ·
+"#;
+
 #[test]
-fn every_type_has_its_line() {
-    let usage =
-        json!({ "input_tokens": 1200, "output_tokens": 34, "cache_read_input_tokens": 1000 });
-    let table = [
-        (
-            "user.message",
-            "user",
-            json!({ "text": "hi\nthere" }),
-            "you ▸ hi\n          there",
-        ),
-        (
-            "agent.message",
-            "user",
-            json!({ "text": "done" }),
-            "agent ▸ done",
-        ),
-        (
-            "agent.message",
-            "progress",
-            json!({ "text": "looking" }),
-            "agent · looking",
-        ),
-        (
-            "agent.thinking",
-            "progress",
-            json!({ "text": "hm" }),
-            "thinks · hm",
-        ),
-        (
-            "turn.started",
-            "progress",
-            json!({ "turn_id": "t" }),
-            "turn started",
-        ),
-        (
-            "turn.completed",
-            "user",
-            json!({ "yield_reason": "completed", "usage": usage }),
-            "✓ turn completed · 2,200 tokens in, 1,000 of them cached, 34 out",
-        ),
-        (
-            "turn.completed",
-            "user",
-            json!({ "yield_reason": "needs_input" }),
-            "? turn ended: waiting for your answer",
-        ),
-        (
-            "turn.completed",
-            "user",
-            json!({ "yield_reason": "budget_exceeded" }),
-            "■ turn ended: budget exceeded",
-        ),
-        (
-            "turn.completed",
-            "user",
-            json!({ "yield_reason": "error", "error": { "message": "no key" } }),
-            "✗ turn failed\n          no key",
-        ),
-        (
-            "tool.call",
-            "internal",
-            json!({ "tool": "bash", "args_summary": "ls -l" }),
-            "$ ls -l",
-        ),
-        (
-            "tool.call",
-            "internal",
-            json!({ "tool": "write", "args_summary": "a.py" }),
-            "write a.py",
-        ),
-        (
-            "exec.completed",
-            "internal",
-            json!({ "tool": "bash", "output": "one\ntwo", "exit_code": 0, "duration_ms": 12 }),
-            "one\n          two\n          ✓ · 12 ms",
-        ),
-        (
-            "exec.completed",
-            "internal",
-            json!({ "tool": "bash", "output": "", "exit_code": 3 }),
-            "exit 3",
-        ),
-        (
-            "exec.completed",
-            "internal",
-            json!({ "output": "x", "outcome": "killed", "reason": "out_of_memory", "bytes": 99999 }),
-            "x\n          stopped: out of memory · 99,999 bytes in all",
-        ),
-        (
-            "tool.result",
-            "internal",
-            json!({ "tool": "read", "output": "1 a", "is_error": false }),
-            "1 a",
-        ),
-        (
-            "tool.result",
-            "internal",
-            json!({ "tool": "read", "summary": "no such file", "is_error": true }),
-            "no such file\n          failed",
-        ),
-        (
-            "tool.indeterminate",
-            "progress",
-            json!({ "command": "make all\nmore" }),
-            "outcome unknown · make all …",
-        ),
-        (
-            "model.completed",
-            "internal",
-            json!({ "stop_reason": "tool_use", "usage": { "input_tokens": 1, "output_tokens": 2 } }),
-            "model answered · 1 tokens in, 2 out · tool use",
-        ),
-        (
-            "context.compacted",
-            "progress",
-            json!({ "summary": "shorter" }),
-            "compacted · shorter",
-        ),
-        (
-            "session.cancel_requested",
-            "progress",
-            json!({}),
-            "cancel requested",
-        ),
-        (
-            "session.archived",
-            "progress",
-            json!({}),
-            "session archived",
-        ),
-        (
-            "error.model",
-            "user",
-            json!({ "code": "auth", "message": "bad key", "retriable": true }),
-            "error.model (auth): bad key Sending the message again may help.",
-        ),
-        (
-            "preview.url",
-            "user",
-            json!({ "summary": "a page" }),
-            "preview.url · a page",
-        ),
-        ("brand.new", "user", json!({}), "brand.new · "),
-    ];
-    for (kind, level, body, want) in table {
-        assert_eq!(
-            plain(kind, level, body),
-            format!("03:04:05  {want}"),
-            "{kind}"
-        );
+fn every_type_has_its_lines() {
+    let mut shown = String::new();
+    // A block begins with an event; a blank line may stand within what it is shown as.
+    for line in GOLDEN.lines().filter(|line| line.ends_with('}')) {
+        let (kind, rest) = line.split_once(' ').unwrap();
+        let (level, body) = rest.split_once(' ').unwrap();
+        let lines = plain(kind, level, serde_json::from_str(body).unwrap());
+        shown.push_str(&format!("\n{line}\n{}\n", lines.trim_end()));
     }
+    assert_eq!(shown, GOLDEN);
+}
+
+#[test]
+fn model_calls_are_shown_only_to_whoever_asks() {
+    let model = event(
+        "model.completed",
+        "internal",
+        json!({ "stop_reason": "end_turn" }),
+    );
+    assert_eq!(Render::new(Paint(false)).event(&model), None);
 }
 
 #[test]

@@ -1,0 +1,14 @@
+//! The house from outside: the real server driven through its own doors, and
+//! the rules of the house read from its sources.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod arrows;
+mod cli;
+mod clients;
+mod crashes;
+mod harness;
+mod http;
+mod libraries;
+mod steering;
+mod tidy;
+mod turns;
