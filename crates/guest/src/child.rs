@@ -244,8 +244,12 @@ pub fn fork_job(job: impl FnOnce() -> Vec<Vec<u8>>) -> io::Result<(i32, OwnedFd)
     if pid > 0 {
         return Ok((pid, from.into()));
     }
-    // SAFETY: the child; only `to` is used from here on.
-    let mut to = unsafe { File::from_raw_fd(keep_only(to.as_raw_fd())) };
+    // SAFETY: the child; only `to` is used from here on. The log is the guest's.
+    let mut to = unsafe {
+        libc::dup2(0, 1);
+        libc::dup2(0, 2);
+        File::from_raw_fd(keep_only(to.as_raw_fd()))
+    };
     let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         job()
             .iter()

@@ -1,6 +1,55 @@
 //! The launcher as a program of its own, for tests and benches whose own program
 //! has threads before `main`.
+//!
+//! With `hold DIR OWNER ID LINE` it is a server as far as the hands go: it opens
+//! them, starts the line for the owner, says so and stays until it is killed.
 
-fn main() {
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use hands::{Exec, Hands, HandsConfig, Launcher, Stream, Target};
+
+fn main() -> io::Result<()> {
     hands::launcher_main(std::env::args_os());
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [hold, dir, owner, id, line] = args.as_slice() else {
+        return Err(io::Error::other(
+            "usage: hands-launcher hold DIR OWNER ID LINE",
+        ));
+    };
+    if hold != "hold" {
+        return Err(io::Error::other("the only word is `hold`"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime
+        .block_on(held(dir, owner, Exec::shell(id, line)))
+        .map_err(io::Error::other)
+}
+
+async fn held(dir: &str, owner: &str, exec: Exec) -> Result<(), hands::Error> {
+    let config = HandsConfig {
+        launcher: Launcher::Itself,
+        warm: 1,
+        ..HandsConfig::new(dir)
+    };
+    let dial = Arc::new(|_: Target| {
+        Box::pin(async { Err::<Box<dyn Stream>, _>(io::ErrorKind::ConnectionRefused.into()) }) as _
+    });
+    let resolve =
+        Arc::new(|_: String| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }) as _);
+    let hands = Hands::open(config, dial, resolve).await?;
+    let sandbox = hands.obtain(owner, None).await?.sandbox;
+    sandbox.start(exec).await?;
+    let mut out = io::stdout();
+    // Nobody to tell is nobody to wait for either.
+    if writeln!(out, "{}", sandbox.id())
+        .and_then(|()| out.flush())
+        .is_ok()
+    {
+        std::future::pending::<()>().await;
+    }
+    hands.close().await;
+    Ok(())
 }

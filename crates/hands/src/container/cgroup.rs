@@ -207,9 +207,8 @@ pub(super) struct Held {
     pub(super) pids: Option<OwnedFd>,
 }
 
-/// Makes the cgroups, sets the limits and puts this process, and so all it will
-/// start, into them. The v2 one is given to `owner`.
-pub(super) fn join(groups: &[Group], limits: &Limits, owner: Option<u32>) -> Done<Held> {
+/// Makes the cgroups and sets the limits. The v2 one is given to `owner`.
+pub(super) fn make(groups: &[Group], limits: &Limits, owner: Option<u32>) -> Done<Held> {
     let mut held = Held::default();
     for Group { control, path } in groups {
         fs::create_dir(path).map_err(trying(path.display()))?;
@@ -243,9 +242,20 @@ pub(super) fn join(groups: &[Group], limits: &Limits, owner: Option<u32>) -> Don
                 held.pids = held.pids.or_else(|| open("pids.events"));
             }
         }
-        fs::write(path.join("cgroup.procs"), "0").map_err(trying(path.display()))?;
     }
     Ok(held)
+}
+
+/// Puts this process, and so all it will start, into those of v1: one thread
+/// moving itself, for which, unlike a whole process, the kernel need not stop the
+/// world. Into v2 one is born.
+pub(super) fn enter(groups: &[Group]) -> Done {
+    for Group { control, path } in groups {
+        if *control != Control::Unified {
+            fs::write(path.join("tasks"), "0").map_err(trying(path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Files to write, and whether a limit fails with them.

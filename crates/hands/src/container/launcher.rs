@@ -26,7 +26,7 @@ use super::{confine, dev, userns};
 
 /// Where commands find programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Bytes one file may have where the disk is not the sandbox's own.
+/// All but the user namespace, which comes first.
 const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET
@@ -94,7 +94,9 @@ fn launch() -> Done<State> {
     let (pid, network, own_disk) = match &spec.walls {
         None => free(&spec, inherited)?,
         Some(walls) => {
-            inherited.held = cgroup::join(&walls.groups, &spec.limits, walls.uid)?;
+            inherited.held = cgroup::make(&walls.groups, &spec.limits, walls.uid)?;
+            move_into(&inherited.held)?;
+            cgroup::enter(&walls.groups)?;
             walled(&spec, walls, inherited)?
         }
     };
@@ -114,6 +116,16 @@ fn launch() -> Done<State> {
     let text = serde_json::to_vec(&state).map_err(trying("state.json"))?;
     (&record).write_all(&text).map_err(trying("state.json"))?;
     Ok(state)
+}
+
+/// Goes on as a process born in the sandbox's own cgroup of v2; the one before
+/// only waits for it and ends as it did.
+fn move_into(held: &Held) -> Done {
+    let Some(own) = &held.own else { return Ok(()) };
+    match sys::fork_into(own.as_fd())? {
+        0 => Ok(()),
+        pid => sys::exit(i32::from(!sys::wait(pid))),
+    }
 }
 
 /// A descriptor that serves to execute a file, not to read it.

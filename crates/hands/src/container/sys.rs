@@ -151,9 +151,31 @@ pub(super) fn fork() -> Done<i32> {
     check(unsafe { libc::fork() }, "fork").map(|pid| pid as i32)
 }
 
-pub(super) fn wait(pid: i32) {
-    // SAFETY: no status is asked for. A child that is gone already is as good.
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+/// The same, but the child is born in that cgroup of v2.
+pub(super) fn fork_into(cgroup: BorrowedFd<'_>) -> Done<i32> {
+    const INTO_CGROUP: u64 = 0x2_0000_0000;
+    // SAFETY: a plain struct of integers; without CLONE_VM this is a fork, and
+    // with one thread the child may run ordinary code.
+    let pid = unsafe {
+        let mut args: libc::clone_args = std::mem::zeroed();
+        args.exit_signal = libc::SIGCHLD as u64;
+        args.flags = INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw const args,
+            size_of::<libc::clone_args>(),
+        )
+    };
+    check(pid, "clone3 into the cgroup").map(|pid| pid as i32)
+}
+
+/// Waits for a child's end; whether it ended well.
+pub(super) fn wait(pid: i32) -> bool {
+    let mut status = 0;
+    // SAFETY: a valid place for the status.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    waited == pid && status == 0
 }
 
 pub(super) fn exit(code: i32) -> ! {

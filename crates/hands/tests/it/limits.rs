@@ -52,6 +52,16 @@ async fn a_memory_hog_is_killed_alone_and_the_receipt_says_why() {
     bench.end().await;
 }
 
+/// Starts processes until no more can be, says so, and waits.
+const FULL: &str = "python3 -c '
+import os, time
+while True:
+    try:
+        if os.fork() == 0: time.sleep(600)
+    except OSError: break
+print(\"full\", flush=True)
+time.sleep(600)'";
+
 #[tokio::test]
 async fn a_fork_bomb_ends_at_its_limit_and_at_its_timeout() {
     let bench = small().await;
@@ -74,14 +84,16 @@ async fn a_fork_bomb_ends_at_its_limit_and_at_its_timeout() {
             .next(),
         Some("fine")
     );
-    let many = "for i in $(seq 100); do sleep 600 & done; wait";
-    sandbox.start(Exec::shell("many", many)).await.unwrap();
-    let receipt = loop {
+    let (live, mut chunks) = tokio::sync::mpsc::channel(4);
+    let full = sandbox.exec(Exec::shell("full", FULL), Some(live));
+    let meanwhile = async {
+        assert_eq!(chunks.recv().await.unwrap(), b"full\n");
         let receipt = run(&sandbox, "true").await;
-        if receipt.exit_code != Some(0) {
-            break receipt;
-        }
+        sandbox.kill("full").await.unwrap();
+        receipt
     };
+    let (_, receipt) = tokio::join!(full, meanwhile);
+    assert_eq!(receipt.exit_code, Some(126), "{receipt:?}");
     assert!(
         receipt
             .note()
@@ -89,7 +101,6 @@ async fn a_fork_bomb_ends_at_its_limit_and_at_its_timeout() {
             .contains("too many processes, limit 64"),
         "{receipt:?}"
     );
-    sandbox.kill("many").await.unwrap();
     assert_eq!(says(&sandbox, "echo fine").await, "fine");
     bench.end().await;
 }

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod execs;
+mod files;
 mod limits;
 mod network;
+mod restart;
 mod start;
 mod support;
 mod walls;
