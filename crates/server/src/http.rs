@@ -5,7 +5,10 @@
 //! does. What every request gets is in `request`.
 
 mod auth;
+mod body;
+mod canonical;
 mod cors;
+mod field;
 mod json;
 mod openapi;
 mod ops;

@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn both_headers_are_understood() {
-        let table: [(&[(&str, &str)], Option<&str>); 5] = [
+        type Sent = &'static [(&'static str, &'static str)];
+        let table: [(Sent, Option<&str>); 5] = [
             (&[("authorization", "Bearer osb_1")], Some("osb_1")),
             (&[("authorization", "bearer  osb_1 ")], Some("osb_1")),
             (&[("x-api-key", "osb_2")], Some("osb_2")),

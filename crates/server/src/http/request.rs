@@ -48,18 +48,7 @@ pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> 
     let session = session_in(request.uri().path()).map(str::to_owned);
 
     let span = tracing::info_span!("request", request = %id);
-    let caught = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .instrument(span.clone())
-        .await;
-    let response = caught.unwrap_or_else(|_| {
-        tracing::error!(parent: &span, route, "a handler panicked");
-        Problem::new(
-            Code::Internal,
-            "something is wrong inside the server; its log has the details",
-        )
-        .into_response()
-    });
+    let response = guarded(next.run(request)).instrument(span).await;
     let response = finish(response, &id);
 
     let took = began.elapsed();
@@ -74,6 +63,17 @@ pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> 
         tracing::debug!(request = %id, %method, route, status, ms, "answered");
     }
     response
+}
+
+/// A handler's answer; a panic is one too. Its message went to standard error
+/// where it happened.
+async fn guarded(handler: impl Future<Output = Response>) -> Response {
+    let caught = AssertUnwindSafe(handler).catch_unwind().await;
+    caught.unwrap_or_else(|_| {
+        tracing::error!("a handler panicked");
+        let words = "something is wrong inside the server; its log has the details";
+        Problem::new(Code::Internal, words).into_response()
+    })
 }
 
 /// The session a path is about, for the log.
@@ -176,6 +176,21 @@ mod tests {
             assert_eq!(response.headers()["content-type"], "application/json");
             assert_eq!(response.headers()[REQUEST_ID], "req_1");
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_that_tells_nothing_of_the_inside() {
+        let response = guarded(async { panic!("a secret of the inside") }).await;
+        let response = finish(response, "r");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(
+            text.contains("\"internal\"") && !text.contains("secret"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -71,6 +71,26 @@ pub async fn page(app: &App) -> Result<String, store::Error> {
     for (name, help, value) in gate {
         gauge(&mut registry, &format!("gate_{name}"), help, value);
     }
+    let hands = app.hands.stats();
+    let sandboxes = [
+        ("owned", hands.alive.saturating_sub(hands.warm) as u64),
+        ("warm", hands.warm as u64),
+        ("starting", hands.starting as u64),
+    ];
+    let sandboxes = sandboxes.map(|(state, count)| (state.to_owned(), count));
+    states(&mut registry, "sandboxes", "Sandboxes by state.", sandboxes);
+    gauge(
+        &mut registry,
+        "sandbox_starts",
+        "Sandboxes started since the start.",
+        hands.started,
+    );
+    gauge(
+        &mut registry,
+        "sandbox_failures",
+        "Starts of sandboxes that failed.",
+        hands.failed,
+    );
     Ok(text(&registry))
 }
 

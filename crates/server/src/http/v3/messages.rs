@@ -14,7 +14,8 @@ use super::command::{Carried, carry};
 use super::said::{Envelope, KEY, Said};
 use crate::app::App;
 use crate::http::auth::Steers;
-use crate::http::json::{Object, Sent, need, short};
+use crate::http::field::{Object, need, short};
+use crate::http::json::Sent;
 use crate::http::problem::{ErrorEnvelope, Problem};
 
 /// The routes of this file.

@@ -7,7 +7,7 @@ use session::Command;
 use session::fact::Message;
 use utoipa::ToSchema;
 
-use crate::http::json::{need, short};
+use crate::http::field::{need, short};
 use crate::http::problem::Problem;
 
 /// Most characters of a key.

@@ -5,7 +5,7 @@ use session::Limits;
 use store::{AgentRow, RevisionRow};
 use utoipa::ToSchema;
 
-use super::hash;
+use super::wanted::hash;
 use crate::clock;
 use crate::config::Config;
 use crate::http::v3::limits::LimitsIn;
