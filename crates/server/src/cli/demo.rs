@@ -96,7 +96,11 @@ fn farewell(
         paint.bold("The result"),
         told.result
             .lines()
-            .map(|line| format!("  {}", super::paint::clean(line)))
+            .map(|line| {
+                format!("  {}", super::paint::clean(line))
+                    .trim_end()
+                    .to_owned()
+            })
             .collect::<Vec<_>>()
             .join("\n"),
         String::new(),

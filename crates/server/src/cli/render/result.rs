@@ -15,13 +15,25 @@ pub(super) fn done(paint: Paint, body: &Value) -> Option<String> {
         .as_str()
         .or(body["summary"].as_str())
         .unwrap_or_default();
-    let shown = shortened(clean(output).trim_end(), OUTPUT);
+    let shown = shortened(without_ending(clean(output).trim_end(), body), OUTPUT);
     let ending = ending(paint, body, !shown.is_empty());
     let lines = shown
         .lines()
         .map(|line| paint.dim(line))
         .chain((!ending.is_empty()).then_some(ending));
     Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// The output without the words that tell the model how it ended: we tell it.
+fn without_ending<'a>(output: &'a str, body: &Value) -> &'a str {
+    let code = body["exit_code"]
+        .as_i64()
+        .map(|code| format!("[exit code {code}]"));
+    let rest = code
+        .and_then(|code| output.strip_suffix(&code))
+        .unwrap_or(output)
+        .trim_end();
+    if rest == "(no output)" { "" } else { rest }
 }
 
 /// How it ended; nothing where the output says all there is to say.

@@ -59,8 +59,12 @@ exec.completed internal {"tool":"bash","output":"one\ntwo","exit_code":0,"durati
           two
           ✓ · 12 ms
 
-exec.completed internal {"tool":"bash","output":"","exit_code":3}
-03:04:05  exit 3
+exec.completed internal {"tool":"bash","output":"oops\n[exit code 3]","exit_code":3}
+03:04:05  oops
+          exit 3
+
+exec.completed internal {"tool":"bash","output":"(no output)","exit_code":0}
+03:04:05  ✓
 
 exec.completed internal {"output":"x","outcome":"killed","reason":"out_of_memory","bytes":99999}
 03:04:05  x
