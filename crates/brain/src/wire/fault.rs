@@ -98,7 +98,9 @@ pub(crate) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> ModelE
     let body: Body = serde_json::from_slice(body).unwrap_or_default();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut error = ModelError::of_status(status, body.error.words());
-    if let Some(kind) = body.error.kind() {
+    // A generic word says less than a status such as 401 or 404.
+    let generic = |kind: &ErrorKind| *kind == ErrorKind::BadRequest;
+    if let Some(kind) = body.error.kind().filter(|kind| !generic(kind)) {
         error = error.as_kind(kind);
     }
     let spend = error.kind == ErrorKind::Spend;
@@ -155,6 +157,8 @@ mod tests {
             ),
             (401, anthropic("authentication_error", "key"), Auth, false),
             (404, openai("model_not_found"), NotFound, false),
+            (403, anthropic("invalid_request_error", "no"), Auth, false),
+            (500, openai("invalid_request_error"), Overloaded, true),
             (529, anthropic("overloaded_error", "busy"), Overloaded, true),
             (502, json!("not an object"), Overloaded, true),
             (418, json!({}), BadRequest, false),

@@ -1,0 +1,11 @@
+//! The providers' clients against the rehearsal server, over real connections.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod cancel;
+mod conversations;
+mod failures;
+mod golden;
+mod hall;
+mod random;
+mod raw;
+mod server;

@@ -1,0 +1,147 @@
+//! Streams no rehearsal plays: written by hand, byte by byte, to a real socket.
+
+use std::time::Duration;
+
+use brain::{ErrorKind, Patience};
+use serde_json::{Value, json};
+use session::Stop;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::hall::{MODELS, ask, models, patience, think, user};
+
+/// Answers one request with these pieces, each flushed on its own, and then
+/// keeps the connection or closes it.
+async fn serve(pieces: Vec<Vec<u8>>, close: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            let mut part = [0; 4096];
+            let read = socket.read(&mut part).await.unwrap();
+            head.extend_from_slice(&part[..read]);
+        }
+        for piece in pieces {
+            socket.write_all(&piece).await.unwrap();
+            socket.flush().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        if !close {
+            std::future::pending::<()>().await;
+        }
+    });
+    url
+}
+
+fn head(status: &str, kind: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\nrequest-id: req_raw\r\n\r\n")
+        .into_bytes()
+}
+
+fn events(events: &[Value]) -> String {
+    let lines = events
+        .iter()
+        .map(|event| format!("event: x\r\ndata: {event}\r\n\r\n"));
+    format!(": hello\n\n{}", lines.collect::<String>())
+}
+
+fn anthropic() -> Vec<Value> {
+    vec![
+        json!({ "type": "message_start", "message": { "usage": { "input_tokens": 3 } } }),
+        json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "häl" } }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "lo" } }),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "pause_turn" }, "usage": { "output_tokens": 2 } }),
+        json!({ "type": "message_stop" }),
+    ]
+}
+
+#[tokio::test]
+async fn however_the_bytes_are_cut_the_answer_is_the_same() {
+    let text = events(&anthropic());
+    for size in [1, 2, 3, 7, 64, 100_000] {
+        let mut pieces = vec![head("200 OK", "text/event-stream")];
+        pieces.extend(text.as_bytes().chunks(size).map(<[u8]>::to_vec));
+        let models = models(&serve(pieces, false).await, patience());
+        let (reply, _) = think(&models, ask(MODELS[0], vec![user(1, "hi")])).await;
+        let reply = reply.unwrap();
+        assert_eq!((reply.text.as_str(), reply.stop), ("hällo", Stop::Pause));
+        assert_eq!(reply.usage.unwrap().total(), 5);
+        assert_eq!(reply.request_id.as_deref(), Some("req_raw"));
+    }
+}
+
+#[tokio::test]
+async fn streams_that_go_wrong_are_known_for_what_they_are() {
+    let once = Patience {
+        attempts: 1,
+        gap: Duration::from_millis(100),
+        ..Patience::default()
+    };
+    let overloaded =
+        json!({ "type": "error", "error": { "type": "overloaded_error", "message": "busy" } });
+    let late = [anthropic()[..3].to_vec(), vec![overloaded]].concat();
+    let stream = || head("200 OK", "text/event-stream");
+    for (pieces, close, kind, words) in [
+        (
+            vec![stream(), events(&anthropic()[..4]).into()],
+            true,
+            ErrorKind::Broken,
+            "ended before",
+        ),
+        (
+            vec![stream(), events(&anthropic()[..4]).into()],
+            false,
+            ErrorKind::Timeout,
+            "stopped sending",
+        ),
+        (
+            vec![stream(), events(&late).into()],
+            false,
+            ErrorKind::Overloaded,
+            "busy",
+        ),
+        (
+            vec![stream(), "data: {}\n\n".into()],
+            true,
+            ErrorKind::Broken,
+            "cannot be read",
+        ),
+        (
+            vec![head("200 OK", "text/html"), "<html>".into()],
+            true,
+            ErrorKind::Broken,
+            "ended before",
+        ),
+        (
+            vec![head("502 Bad Gateway", "text/html"), "<html>".into()],
+            true,
+            ErrorKind::Overloaded,
+            "502",
+        ),
+        (
+            vec![head(
+                "302 Found\r\nlocation: http://127.0.0.1:1/",
+                "text/html",
+            )],
+            true,
+            ErrorKind::BadRequest,
+            "302",
+        ),
+        (
+            vec![b"no http at all\r\n\r\n".to_vec()],
+            true,
+            ErrorKind::Broken,
+            "broke",
+        ),
+        (vec![], true, ErrorKind::Broken, "broke"),
+    ] {
+        let models = models(&serve(pieces, close).await, once);
+        let (reply, _) = think(&models, ask(MODELS[0], vec![user(1, "hi")])).await;
+        let error = reply.unwrap_err();
+        assert_eq!(error.kind, kind, "{words}: {error}");
+        assert!(error.message.contains(words), "{words}: {error}");
+    }
+}
