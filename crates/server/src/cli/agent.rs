@@ -139,7 +139,7 @@ async fn create(context: &Context, create: &Create) -> Result<(), CliError> {
     let key = create.key.given()?;
     let body = body([
         ("name", Some(json!(create.name))),
-        ("prompt", Some(json!(text::given(&create.prompt)?))),
+        ("prompt", Some(json!(text::given(&create.prompt).await?))),
         ("model", Some(json!(create.model))),
         (
             "runtime",
@@ -174,16 +174,12 @@ async fn update(context: &Context, update: &Update) -> Result<(), CliError> {
             json!(given)
         }
     });
+    let prompt = match &update.prompt {
+        Some(prompt) => Some(Value::from(text::given(prompt).await?)),
+        None => None,
+    };
     let body = body([
-        (
-            "prompt",
-            update
-                .prompt
-                .as_deref()
-                .map(text::given)
-                .transpose()?
-                .map(Value::from),
-        ),
+        ("prompt", prompt),
         ("model", update.model.as_ref().map(|model| json!(model))),
         ("credential", credential),
         ("key", key.map(|key| json!(key.expose_secret()))),

@@ -69,7 +69,7 @@ pub(super) async fn run(context: &Context, command: CredentialCommand) -> Result
             context.page(&answer, &heading, row, "No credentials yet: oc credential add --provider anthropic --key-env ANTHROPIC_API_KEY")
         }
         CredentialCommand::Rotate(rotate) => {
-            let body = json!({ "key": rotate.key.read()?.expose_secret() });
+            let body = json!({ "key": rotate.key.read().await?.expose_secret() });
             let ask = Ask::new(Method::PATCH, path(&rotate.id)).body(body);
             let answer = context.ask("rotating the key", ask).await?;
             context.show(&answer, |credential| card(context, credential))
@@ -103,7 +103,7 @@ async fn add(context: &Context, add: &Add) -> Result<(), CliError> {
         ("provider", Some(json!(add.provider))),
         ("name", add.name.as_ref().map(|name| json!(name))),
         ("is_default", add.default.then_some(Value::Bool(true))),
-        ("key", Some(json!(add.key.read()?.expose_secret()))),
+        ("key", Some(json!(add.key.read().await?.expose_secret()))),
     ]);
     let answer = context
         .ask("storing the key", Ask::post("/v3/credentials").body(body))

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::Value;
 
 use super::error::CliError;
-use super::paint::Paint;
+use super::paint::{Paint, clean};
 
 /// How to speak.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,10 @@ impl Out {
         let _ = match (error, self.json) {
             (CliError::Pipe | CliError::Silent, _) => Ok(()),
             (error, true) => writeln!(io::stderr(), "{}", error.json()),
-            (error, false) => writeln!(io::stderr(), "{} {error}", self.err.red("error:")),
+            (error, false) => {
+                let words = clean(&error.to_string());
+                writeln!(io::stderr(), "{} {words}", self.err.red("error:"))
+            }
         };
     }
 }

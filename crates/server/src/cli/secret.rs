@@ -9,6 +9,7 @@ use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
 
 use super::error::CliError;
+use super::text;
 
 /// Most bytes of a key.
 const MOST: u64 = 16 * 1024;
@@ -40,10 +41,10 @@ impl KeySource {
     }
 
     /// The key that was given, else from standard input.
-    pub(super) fn read(&self) -> Result<SecretString, CliError> {
+    pub(super) async fn read(&self) -> Result<SecretString, CliError> {
         match self.given()? {
             Some(key) => Ok(key),
-            None => from_stdin(),
+            None => from_stdin().await,
         }
     }
 }
@@ -58,16 +59,26 @@ fn whole(text: String) -> Result<SecretString, CliError> {
     Ok(SecretString::from(key.to_owned()))
 }
 
-fn from_stdin() -> Result<SecretString, CliError> {
-    let stdin = std::io::stdin();
-    let mut text = String::new();
-    if stdin.is_terminal() {
+/// Reads in a thread of its own, so that Ctrl-C is heard meanwhile and the
+/// terminal is put right.
+async fn from_stdin() -> Result<SecretString, CliError> {
+    let terminal = std::io::stdin().is_terminal();
+    let _silent = terminal.then(|| {
         eprint!("Provider's key (not shown): ");
-        let _silent = Silent::new();
-        stdin.lock().take(MOST).read_line(&mut text)?;
+        Silent::new()
+    });
+    let read = move || {
+        let (mut text, mut input) = (String::new(), std::io::stdin().lock().take(MOST));
+        let read = if terminal {
+            input.read_line(&mut text)
+        } else {
+            input.read_to_string(&mut text)
+        };
+        read.map(|_| text)
+    };
+    let text = text::elsewhere(read).await?;
+    if terminal {
         eprintln!();
-    } else {
-        stdin.lock().take(MOST).read_to_string(&mut text)?;
     }
     whole(text)
 }

@@ -1,16 +1,21 @@
 //! Text given to a command: as an argument, as `-` for standard input, or as
 //! `@file`.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use super::error::CliError;
 
 /// The text an argument stands for. A text that begins with `@` is written `@@`.
-pub(super) fn given(argument: &str) -> Result<String, CliError> {
+pub(super) async fn given(argument: &str) -> Result<String, CliError> {
     if argument == "-" {
-        let mut text = String::new();
-        std::io::stdin().lock().read_to_string(&mut text)?;
-        return Ok(text);
+        let read = || {
+            let mut text = String::new();
+            std::io::stdin()
+                .lock()
+                .read_to_string(&mut text)
+                .map(|_| text)
+        };
+        return elsewhere(read).await;
     }
     match argument.strip_prefix('@') {
         None => Ok(argument.to_owned()),
@@ -20,21 +25,30 @@ pub(super) fn given(argument: &str) -> Result<String, CliError> {
     }
 }
 
+/// Reads what may keep us waiting in a thread of its own, so that Ctrl-C is
+/// heard meanwhile.
+pub(super) async fn elsewhere(
+    read: impl FnOnce() -> io::Result<String> + Send + 'static,
+) -> Result<String, CliError> {
+    let read = tokio::task::spawn_blocking(read).await;
+    Ok(read.map_err(|error| CliError::Local(error.to_string()))??)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_text_is_itself_or_a_file() {
+    #[tokio::test]
+    async fn a_text_is_itself_or_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("prompt.md");
         std::fs::write(&path, "from a file").unwrap();
-        assert_eq!(given("plain").unwrap(), "plain");
-        assert_eq!(given("@@home").unwrap(), "@home");
+        assert_eq!(given("plain").await.unwrap(), "plain");
+        assert_eq!(given("@@home").await.unwrap(), "@home");
         assert_eq!(
-            given(&format!("@{}", path.display())).unwrap(),
+            given(&format!("@{}", path.display())).await.unwrap(),
             "from a file"
         );
-        assert_eq!(given("@/no/such/file").unwrap_err().code(), 1);
+        assert_eq!(given("@/no/such/file").await.unwrap_err().code(), 1);
     }
 }

@@ -45,7 +45,7 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
 }
 
 pub(super) async fn run(context: &Context, create: Create) -> Result<(), CliError> {
-    let input = text::given(&create.input)?;
+    let input = text::given(&create.input).await?;
     let agent = agent::find(&context.api()?, &create.agent).await?;
     let sources: Vec<Value> = create
         .source

@@ -4,13 +4,16 @@ use clap::Args;
 use serde_json::json;
 
 use super::path;
-use crate::cli::api::Ask;
+use crate::cli::api::{Api, Ask};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::follow::{Follow, Seen, Wanted};
 use crate::cli::live::Live;
 use crate::cli::progress::during;
 use crate::cli::render::Render;
+
+/// Milliseconds between two looks for a server that is away.
+const AWAY: u64 = 1_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
@@ -102,10 +105,8 @@ async fn watch(
                 let waiting = "the connection is lost; trying again (Ctrl-C to stop)";
                 during(context.out, waiting, Follow::pause(ms)).await;
             }
-            // What was said meanwhile may have queued another turn.
             Seen::Event(event) if until_rest && event["type"] == "turn.completed" => {
-                let session = api.send(Ask::get(path(id, ""))).await?.value;
-                if !matches!(session["status"].as_str(), Some("queued" | "running")) {
+                if at_rest(&api, id).await? {
                     return Ok(());
                 }
             }
@@ -113,6 +114,25 @@ async fn watch(
         }
     }
     Ok(())
+}
+
+/// Whether a session rests: what was said during a turn may have queued another.
+/// Waits for a server that is away.
+async fn at_rest(api: &Api, id: &str) -> Result<bool, CliError> {
+    loop {
+        match api.send(Ask::get(path(id, ""))).await {
+            Ok(answer) => {
+                return Ok(!matches!(
+                    answer.value["status"].as_str(),
+                    Some("queued" | "running")
+                ));
+            }
+            Err(CliError::Api(refused)) if refused.status < 500 && refused.status != 429 => {
+                return Err(refused.into());
+            }
+            Err(_) => Follow::pause(AWAY).await,
+        }
+    }
 }
 
 fn show(context: &Context, live: &mut Live, seen: &Seen) -> Result<(), CliError> {

@@ -34,7 +34,7 @@ pub(super) async fn steer(context: &Context, steer: &Steer) -> Result<(), CliErr
         .clone()
         .unwrap_or_else(|| format!("oc-cli-{:032x}", rand::random::<u128>()));
     let body = body([
-        ("text", Some(json!(text::given(&steer.text)?))),
+        ("text", Some(json!(text::given(&steer.text).await?))),
         ("idempotency_key", Some(json!(key))),
         ("interrupt", steer.interrupt.then_some(Value::Bool(true))),
     ]);
