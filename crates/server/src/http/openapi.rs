@@ -76,8 +76,6 @@ mod tests {
 
     fn operations(document: &Value) -> Vec<(String, String, &Value)> {
         let paths = document["paths"].as_object().unwrap();
-        let each = |(path, item): (&String, &'static str)| (path.clone(), item);
-        let _ = each;
         let mut all = Vec::new();
         for (path, item) in paths {
             for (method, operation) in item.as_object().unwrap() {
@@ -162,6 +160,28 @@ mod tests {
                     "{at}: {name}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_a_request_must_have_and_an_answer_always_has_is_told() {
+        let document = document();
+        for (name, want) in [
+            ("CreateAgent", vec!["name", "prompt", "model"]),
+            ("UpdateAgent", vec![]),
+            ("CreateSession", vec!["agent", "input"]),
+            ("Envelope", vec!["text"]),
+            ("SendMessage", vec![]),
+            ("MintToken", vec![]),
+            ("Limits", vec![]),
+            ("CreateCredential", vec!["key"]),
+            ("SetDefault", vec!["credential"]),
+            ("Actor", vec!["id", "type"]),
+            ("ErrorEnvelope", vec!["error"]),
+        ] {
+            let schema = &document["components"]["schemas"][name];
+            let required = schema["required"].as_array().cloned().unwrap_or_default();
+            assert_eq!(required, want, "{name}");
         }
     }
 }

@@ -41,9 +41,14 @@ impl Server {
 
     /// A server with these environment variables besides.
     pub fn with(env: &[(&str, &str)]) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), env)
+    }
+
+    /// A server on a folder that may have been prepared.
+    pub fn on(data: TempDir, env: &[(&str, &str)]) -> Self {
         let mut server = Self {
             child: None,
-            data: tempfile::tempdir().unwrap(),
+            data,
             url: String::new(),
             env: env
                 .iter()

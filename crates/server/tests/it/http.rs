@@ -7,6 +7,7 @@ mod bad_input;
 mod credentials;
 mod events;
 mod messages;
+mod nodes;
 mod once;
 mod ops;
 mod sessions;

@@ -137,7 +137,7 @@ async fn list(
 
 /// Read the messages of both sides
 #[utoipa::path(get, path = "/v3/sessions/{id}/messages", operation_id = "list_messages", tag = "Messages",
-    security(("api_key" = []), ("x_api_key" = []), ("client_token" = [])),
+    security(("api_key" = []), ("x_api_key" = []), ("client_token" = []), ("client_token_in_query" = [])),
     params(("id" = String, Path, description = "Session"), MessageParams),
     responses((status = 200, description = "Events of level user and type *.message", body = EventPage),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]

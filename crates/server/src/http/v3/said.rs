@@ -30,7 +30,7 @@ pub struct Envelope {
     #[schema(value_type = String, required = true)]
     text: Option<String>,
     /// Anything the sender wants kept with it; the model does not see it.
-    #[schema(value_type = Object, nullable = false)]
+    #[schema(value_type = Object, required = false)]
     raw: Option<Value>,
     /// Makes the message be said once, however often it is sent.
     #[schema(nullable = false)]
@@ -42,10 +42,10 @@ pub struct Envelope {
     #[schema(nullable = false)]
     source: Option<String>,
     /// The conversation it belongs to there: `source`, `ref`.
-    #[schema(value_type = Object, nullable = false)]
+    #[schema(value_type = Object, required = false)]
     conversation: Option<Map<String, Value>>,
     /// Links, kept with the event.
-    #[schema(value_type = Object, nullable = false)]
+    #[schema(value_type = Object, required = false)]
     refs: Option<Map<String, Value>>,
 }
 

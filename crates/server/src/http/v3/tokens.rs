@@ -56,7 +56,7 @@ pub struct MintedToken {
 
 /// Make a client token
 #[utoipa::path(post, path = "/v3/sessions/{id}/client-tokens", operation_id = "create_client_token", tag = "Sessions",
-    params(("id" = String, Path, description = "Session")), request_body = MintToken,
+    params(("id" = String, Path, description = "Session")), request_body = Option<MintToken>,
     responses((status = 201, description = "The token", body = MintedToken),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn mint(

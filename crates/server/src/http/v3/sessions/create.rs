@@ -47,7 +47,7 @@ pub struct CreateSession {
     #[schema(nullable = false)]
     key: Option<String>,
     /// The caller's own object, at most 16 KiB; never shown to the model.
-    #[schema(value_type = Object, nullable = false)]
+    #[schema(value_type = Object, required = false)]
     metadata: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
