@@ -70,6 +70,8 @@ impl Out {
     pub(super) fn error(self, error: &CliError) {
         let _ = match (error, self.json) {
             (CliError::Pipe | CliError::Silent, _) => Ok(()),
+            // The user knows; only the line they were on is ended.
+            (CliError::Interrupted, false) => writeln!(io::stderr()),
             (error, true) => writeln!(io::stderr(), "{}", error.json()),
             (error, false) => {
                 let words = clean(&error.to_string());
