@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Map, json};
-use session::{Actor, Command, Draft, Frozen, Level, Limits, Millis, ModelRef, Provider, State, decide};
-use store::{Append, Created, Database, LeaseChange, MasterKey, NewSession, Options, Projection, Store};
+use session::{
+    Actor, Command, Draft, Frozen, Level, Limits, Millis, ModelRef, Provider, State, decide,
+};
+use store::{
+    Append, Created, Database, LeaseChange, MasterKey, NewSession, Options, Projection, Store,
+};
 
 use crate::figures::{row, title};
 
@@ -20,13 +24,30 @@ pub async fn run() {
         // Alternate, so that a machine that slows down slows both.
         let (mut bare, mut ours) = (0.0, 0.0);
         for round in 0..3 {
-            bare += floor(&folder.path().join(format!("bare{writers}_{round}.db")), writers);
-            ours += store(&folder.path().join(format!("store{writers}_{round}")), writers).await;
+            bare += floor(
+                &folder.path().join(format!("bare{writers}_{round}.db")),
+                writers,
+            );
+            ours += store(
+                &folder.path().join(format!("store{writers}_{round}")),
+                writers,
+            )
+            .await;
         }
-        let aim = if writers == 1 { "≥ 0.8 of bare single commits" } else { "≥ 0.6 of bare batches" };
+        let aim = if writers == 1 {
+            "≥ 0.8 of bare single commits"
+        } else {
+            "≥ 0.6 of bare batches"
+        };
         let (bare, ours) = (bare / 3.0, ours / 3.0);
         let what = format!("{writers} writer{}", if writers == 1 { "" } else { "s" });
-        row(&what, &format!("{ours:.0}/s"), &format!("{bare:.0}/s"), ours / bare, aim);
+        row(
+            &what,
+            &format!("{ours:.0}/s"),
+            &format!("{bare:.0}/s"),
+            ours / bare,
+            aim,
+        );
     }
 }
 
@@ -42,7 +63,11 @@ fn floor(path: &Path, batch: usize) -> f64 {
     .unwrap();
     let state = serde_json::to_string(&State::default()).unwrap();
     for n in 0..batch {
-        db.execute("INSERT INTO sessions VALUES($1, 0, $2, 'idle', 0, NULL)", (format!("ses_{n}"), &state)).unwrap();
+        db.execute(
+            "INSERT INTO sessions VALUES($1, 0, $2, 'idle', 0, NULL)",
+            (format!("ses_{n}"), &state),
+        )
+        .unwrap();
     }
     let body = json!({ "text": "a message of ordinary length, such as people write" }).to_string();
     let actor = json!({ "id": "user", "type": "human" }).to_string();
@@ -56,10 +81,12 @@ fn floor(path: &Path, batch: usize) -> f64 {
                 .unwrap()
                 .execute((&id, seq, &state))
                 .unwrap();
-            tx.prepare_cached("INSERT INTO events VALUES($1,$2,$3,NULL,'user.message',0,$4,$5,'{}',NULL,NULL)")
-                .unwrap()
-                .execute((&id, seq, 1_700_000_000_000i64, &actor, &body))
-                .unwrap();
+            tx.prepare_cached(
+                "INSERT INTO events VALUES($1,$2,$3,NULL,'user.message',0,$4,$5,'{}',NULL,NULL)",
+            )
+            .unwrap()
+            .execute((&id, seq, 1_700_000_000_000i64, &actor, &body))
+            .unwrap();
         }
         tx.commit().unwrap();
         done += batch;
@@ -76,7 +103,10 @@ async fn store(folder: &Path, writers: usize) -> f64 {
     })
     .await
     .unwrap();
-    store.bootstrap(&format!("osb_{}", "0".repeat(64)), true, Millis(1)).await.unwrap();
+    store
+        .bootstrap(&format!("osb_{}", "0".repeat(64)), true, Millis(1))
+        .await
+        .unwrap();
     let org = store.orgs().await.unwrap().remove(0).id;
     for n in 0..writers {
         session(&store, &org, n).await;
@@ -116,7 +146,10 @@ async fn write(store: &Store, n: usize, began: Instant) -> usize {
 
 fn draft() -> Draft {
     let mut body = Map::new();
-    body.insert("text".into(), "a message of ordinary length, such as people write".into());
+    body.insert(
+        "text".into(),
+        "a message of ordinary length, such as people write".into(),
+    );
     Draft {
         turn: None,
         kind: "user.message".into(),
@@ -136,7 +169,10 @@ pub fn frozen() -> Frozen {
         revision: 1,
         prompt: "You are a helpful agent.".into(),
         prompt_hash: String::new(),
-        model: ModelRef { provider: Provider::Test, name: "script".into() },
+        model: ModelRef {
+            provider: Provider::Test,
+            name: "script".into(),
+        },
         runtime: "native".into(),
         credential: "managed".into(),
         limits: Limits::default(),
@@ -148,8 +184,15 @@ pub fn frozen() -> Frozen {
 pub async fn session(store: &Store, org: &str, n: usize) {
     let id = format!("ses_{n:024x}");
     let frozen = frozen();
-    let message = session::fact::Message { text: "hello".into(), ..Default::default() };
-    let send = Command::Send { message, actor: None, refs: Map::new() };
+    let message = session::fact::Message {
+        text: "hello".into(),
+        ..Default::default()
+    };
+    let send = Command::Send {
+        message,
+        actor: None,
+        refs: Map::new(),
+    };
     let decided = decide(&id, &frozen, &State::default(), send, Millis(1)).unwrap();
     let mut project = Projection::of(&id, &frozen, &decided.state, Millis(1));
     // At rest: nothing is to drive it.
@@ -168,5 +211,8 @@ pub async fn session(store: &Store, org: &str, n: usize) {
         birth: None,
         token: None,
     };
-    assert!(matches!(store.create_session(new).await.unwrap(), Created::New { .. }));
+    assert!(matches!(
+        store.create_session(new).await.unwrap(),
+        Created::New { .. }
+    ));
 }

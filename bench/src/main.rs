@@ -5,7 +5,12 @@
 //! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|memory …]`;
 //! without a name all run. The server is `target/release/oc`, or `OC`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot go on stops"
+)]
 
 mod appends;
 mod figures;

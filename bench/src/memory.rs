@@ -38,7 +38,11 @@ async fn running(server: Server) {
         });
     }
     tasks.join_all().await;
-    plain("1,000 sessions in a turn", &mib(server.memory()), "≤ 256 MiB");
+    plain(
+        "1,000 sessions in a turn",
+        &mib(server.memory()),
+        "≤ 256 MiB",
+    );
 }
 
 async fn idle(empty: u64) {
@@ -68,7 +72,11 @@ async fn idle(empty: u64) {
     let server = Server::on(data);
     server.agent("one").await;
     let full = server.memory();
-    let figure = format!("{} ({:+.1} MiB)", mib(full), (full as f64 - empty as f64) / f64::from(1 << 20));
+    let figure = format!(
+        "{} ({:+.1} MiB)",
+        mib(full),
+        (full as f64 - empty as f64) / f64::from(1 << 20)
+    );
     plain("100,000 idle sessions in the file", &figure, "no growth");
 }
 

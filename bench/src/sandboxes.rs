@@ -25,7 +25,20 @@ pub async fn run() {
     for n in 0..RUNS {
         forks.push(timed(|| Command::new("/bin/true").status()));
         bares.push(timed(|| {
-            Command::new("unshare").args(["-U", "-r", "-m", "-p", "-f", "-n", "-i", "-u", "-C", "/bin/true"]).status()
+            Command::new("unshare")
+                .args([
+                    "-U",
+                    "-r",
+                    "-m",
+                    "-p",
+                    "-f",
+                    "-n",
+                    "-i",
+                    "-u",
+                    "-C",
+                    "/bin/true",
+                ])
+                .status()
         }));
         colds.push(first_command(&cold, &format!("cold{n}")).await);
         warms.push(first_command(&warm, &format!("warm{n}")).await);
@@ -37,13 +50,23 @@ pub async fn run() {
     }
     let (fork, bare) = (percentile(&mut forks, 50), percentile(&mut bares, 50));
     let (cold_p50, warm_p50) = (percentile(&mut colds, 50), percentile(&mut warms, 50));
-    row("cold, p50, beside unshare + exec", &ms(cold_p50), &ms(bare), ratio(cold_p50, bare), "≤ 4");
-    row("warm, p50, beside fork + exec", &ms(warm_p50), &ms(fork), ratio(warm_p50, fork), "≤ 4 ms");
+    row(
+        "cold, p50, beside unshare + exec",
+        &ms(cold_p50),
+        &ms(bare),
+        ratio(cold_p50, bare),
+        "≤ 4",
+    );
+    row(
+        "warm, p50, beside fork + exec",
+        &ms(warm_p50),
+        &ms(fork),
+        ratio(warm_p50, fork),
+        "≤ 4 ms",
+    );
     burst(&cold).await;
     cold.reap(&Default::default()).await;
     warm.reap(&Default::default()).await;
-    cold.close().await;
-    warm.close().await;
 }
 
 async fn burst(hands: &Arc<Hands>) {
@@ -53,14 +76,22 @@ async fn burst(hands: &Arc<Hands>) {
         tasks.spawn(async move { first_command(&hands, &format!("burst{n}")).await });
     }
     let mut times = tasks.join_all().await;
-    let figure = format!("{} of {BURST}, {}", times.len(), ms(percentile(&mut times, 50)));
+    let figure = format!(
+        "{} of {BURST}, {}",
+        times.len(),
+        ms(percentile(&mut times, 50))
+    );
     plain("a burst of 100, done and p50", &figure, "all, ≤ 300 ms");
 }
 
 async fn first_command(hands: &Arc<Hands>, owner: &str) -> Duration {
     let began = Instant::now();
     let obtained = hands.obtain(owner, None).await.unwrap();
-    let receipt = obtained.sandbox.exec(Exec::new("first", &["/bin/true"]), None).await.unwrap();
+    let receipt = obtained
+        .sandbox
+        .exec(Exec::new("first", &["/bin/true"]), None)
+        .await
+        .unwrap();
     assert_eq!(receipt.exit_code, Some(0));
     began.elapsed()
 }
@@ -68,7 +99,8 @@ async fn first_command(hands: &Arc<Hands>, owner: &str) -> Duration {
 async fn open(folder: &std::path::Path, warm: usize) -> Arc<Hands> {
     let mut config = HandsConfig::new(folder);
     config.warm = warm;
-    let nowhere: Dial = Arc::new(|_| async { Err(std::io::ErrorKind::ConnectionRefused.into()) }.boxed());
+    let nowhere: Dial =
+        Arc::new(|_| async { Err(std::io::ErrorKind::ConnectionRefused.into()) }.boxed());
     let nobody: Resolve = Arc::new(|_| async { Err(std::io::ErrorKind::NotFound.into()) }.boxed());
     let hands = Arc::new(Hands::open(config, nowhere, nobody).await.unwrap());
     while hands.stats().warm < warm {

@@ -25,7 +25,8 @@ impl Server {
     }
 
     pub fn on(data: TempDir) -> Self {
-        let program = std::env::var_os("OC").map_or_else(|| PathBuf::from("target/release/oc"), PathBuf::from);
+        let program = std::env::var_os("OC")
+            .map_or_else(|| PathBuf::from("target/release/oc"), PathBuf::from);
         let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())
@@ -38,21 +39,41 @@ impl Server {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines
             .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("OpenComputer listens on ").map(|url| url.trim().to_owned()))
+            .find_map(|line| {
+                line.strip_prefix("OpenComputer listens on ")
+                    .map(|url| url.trim().to_owned())
+            })
             .expect("the server starts");
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, url, http, data }
+        Self {
+            child,
+            url,
+            http,
+            data,
+        }
     }
 
     /// Resident memory of the server in bytes.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            * 1024
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(KEY).json(body);
+        let request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .bearer_auth(KEY)
+            .json(body);
         let answer = request.send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.status());
         answer.json().await.unwrap()
@@ -60,19 +81,30 @@ impl Server {
 
     pub async fn agent(&self, name: &str) -> String {
         let body = json!({ "name": name, "model": "test/script", "prompt": "Bench." });
-        self.post("/v3/agents", &body).await["id"].as_str().unwrap().to_owned()
+        self.post("/v3/agents", &body).await["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     pub async fn session(&self, agent: &str, input: &str) -> String {
-        let made = self.post("/v3/sessions", &json!({ "agent": agent, "input": input })).await;
+        let made = self
+            .post("/v3/sessions", &json!({ "agent": agent, "input": input }))
+            .await;
         made["session"]["id"].as_str().unwrap().to_owned()
     }
 
     pub async fn stream(&self, session: &str, after: u64) -> Frames {
-        let url = format!("{}/v3/sessions/{session}/events?stream=sse&after={after}", self.url);
+        let url = format!(
+            "{}/v3/sessions/{session}/events?stream=sse&after={after}",
+            self.url
+        );
         let answer = self.http.get(url).bearer_auth(KEY).send().await.unwrap();
         assert!(answer.status().is_success());
-        Frames { body: answer.bytes_stream().boxed(), text: Vec::new() }
+        Frames {
+            body: answer.bytes_stream().boxed(),
+            text: Vec::new(),
+        }
     }
 }
 

@@ -23,19 +23,36 @@ async fn one_session() {
     let server = Arc::new(Server::start());
     let agent = server.agent("bench").await;
     let session = server.session(&agent, "hello").await;
-    server.stream(&session, 0).await.until("turn.completed").await;
+    server
+        .stream(&session, 0)
+        .await
+        .until("turn.completed")
+        .await;
     let before = server.memory();
     let mut streams = open(&server, &vec![session.clone(); FOLLOWERS]).await;
     let each = server.memory().saturating_sub(before) / FOLLOWERS as u64;
-    plain("memory of a follower", &format!("{:.1} KiB", each as f64 / 1024.0), "≤ 32 KiB");
+    plain(
+        "memory of a follower",
+        &format!("{:.1} KiB", each as f64 / 1024.0),
+        "≤ 32 KiB",
+    );
     let mut times = Vec::new();
     for round in 0..ROUNDS {
         let words = format!("round-{round:04}");
         let began = Instant::now();
-        server.post(&format!("/v3/sessions/{session}/messages"), &json!({ "text": words })).await;
+        server
+            .post(
+                &format!("/v3/sessions/{session}/messages"),
+                &json!({ "text": words }),
+            )
+            .await;
         streams = delivered(streams, &words, began, &mut times).await;
     }
-    plain("append → 1,000 followers of one session, p99", &ms(percentile(&mut times, 99)), "figure");
+    plain(
+        "append → 1,000 followers of one session, p99",
+        &ms(percentile(&mut times, 99)),
+        "figure",
+    );
 }
 
 async fn many_sessions() {
@@ -46,7 +63,11 @@ async fn many_sessions() {
         sessions.push(server.session(&agent, "hello").await);
     }
     for session in &sessions {
-        server.stream(session, 0).await.until("turn.completed").await;
+        server
+            .stream(session, 0)
+            .await
+            .until("turn.completed")
+            .await;
     }
     let streams = open(&server, &sessions).await;
     let mut times = Vec::new();
@@ -56,14 +77,19 @@ async fn many_sessions() {
         tasks.spawn(async move {
             let path = format!("/v3/sessions/{session}/messages");
             let began = Instant::now();
-            tokio::join!(server.post(&path, &json!({ "text": "one-each" })), stream.until("one-each"));
+            let body = json!({ "text": "one-each" });
+            tokio::join!(server.post(&path, &body), stream.until("one-each"));
             began.elapsed()
         });
     }
     while let Some(time) = tasks.join_next().await {
         times.push(time.unwrap());
     }
-    plain("1,000 appends at once → own follower, p99", &ms(percentile(&mut times, 99)), "figure");
+    plain(
+        "1,000 appends at once → own follower, p99",
+        &ms(percentile(&mut times, 99)),
+        "figure",
+    );
 }
 
 async fn open(server: &Arc<Server>, sessions: &[String]) -> Vec<Frames> {
@@ -76,7 +102,12 @@ async fn open(server: &Arc<Server>, sessions: &[String]) -> Vec<Frames> {
     streams
 }
 
-async fn delivered(streams: Vec<Frames>, words: &str, began: Instant, times: &mut Vec<Duration>) -> Vec<Frames> {
+async fn delivered(
+    streams: Vec<Frames>,
+    words: &str,
+    began: Instant,
+    times: &mut Vec<Duration>,
+) -> Vec<Frames> {
     let mut tasks = JoinSet::new();
     for mut stream in streams {
         let words = words.to_owned();
@@ -86,5 +117,10 @@ async fn delivered(streams: Vec<Frames>, words: &str, began: Instant, times: &mu
         });
     }
     let done = tasks.join_all().await;
-    done.into_iter().map(|(stream, time)| { times.push(time); stream }).collect()
+    done.into_iter()
+        .map(|(stream, time)| {
+            times.push(time);
+            stream
+        })
+        .collect()
 }

@@ -34,13 +34,28 @@ pub async fn run() {
         }
     }
     let commit = percentile(&mut commits, 50);
-    for (what, samples) in [("POST → first event, p50", &mut first), ("POST → turn.completed, p50", &mut whole)] {
+    for (what, samples) in [
+        ("POST → first event, p50", &mut first),
+        ("POST → turn.completed, p50", &mut whole),
+    ] {
         let time = percentile(samples, 50);
         let ratio = time.as_secs_f64() / commit.as_secs_f64();
-        row(what, &ms(time), &format!("{} commit", ms(commit)), ratio, "≤ 5 commits");
+        row(
+            what,
+            &ms(time),
+            &format!("{} commit", ms(commit)),
+            ratio,
+            "≤ 5 commits",
+        );
     }
     let late = percentile(&mut whole, 99);
-    row("POST → turn.completed, p99", &ms(late), &ms(commit), late.as_secs_f64() / commit.as_secs_f64(), "–");
+    row(
+        "POST → turn.completed, p99",
+        &ms(late),
+        &ms(commit),
+        late.as_secs_f64() / commit.as_secs_f64(),
+        "–",
+    );
 }
 
 /// One durable commit at a time on the disk under test.
@@ -55,7 +70,9 @@ impl Disk {
 
     pub fn commit(&self) -> Duration {
         let began = Instant::now();
-        self.0.execute("INSERT INTO t VALUES(1, $1)", ["x".repeat(400)]).unwrap();
+        self.0
+            .execute("INSERT INTO t VALUES(1, $1)", ["x".repeat(400)])
+            .unwrap();
         began.elapsed()
     }
 }

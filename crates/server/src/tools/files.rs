@@ -66,93 +66,93 @@ struct Find {
     ignore_case: bool,
 }
 
+impl From<Read> for FileOp {
+    fn from(read: Read) -> Self {
+        let span = Span::Lines {
+            first: read.first(),
+            count: read.limit.unwrap_or(LINES),
+            limit: READ,
+        };
+        Self::Read {
+            path: read.path,
+            span,
+        }
+    }
+}
+
+impl Read {
+    fn first(&self) -> u64 {
+        self.offset.unwrap_or(1).max(1)
+    }
+}
+
+impl From<Write> for FileOp {
+    fn from(write: Write) -> Self {
+        Self::Write {
+            path: write.path,
+            bytes: write.content.into_bytes(),
+        }
+    }
+}
+
+impl From<Edit> for FileOp {
+    fn from(edit: Edit) -> Self {
+        Self::Edit {
+            path: edit.path,
+            old: edit.old,
+            new: edit.new,
+            replace_all: edit.all,
+        }
+    }
+}
+
+impl Find {
+    fn path(&mut self) -> String {
+        self.path.take().unwrap_or_else(|| ".".to_owned())
+    }
+
+    fn list(mut self) -> FileOp {
+        FileOp::List {
+            path: self.path(),
+            limit: ENTRIES,
+        }
+    }
+
+    fn grep(mut self) -> FileOp {
+        FileOp::Grep {
+            path: self.path(),
+            pattern: self.pattern,
+            glob: self.glob,
+            ignore_case: self.ignore_case,
+            limit: ENTRIES,
+        }
+    }
+
+    fn glob(mut self) -> FileOp {
+        FileOp::Glob {
+            path: self.path(),
+            pattern: self.pattern,
+            limit: ENTRIES,
+        }
+    }
+}
+
 /// The operation a call asks for, and the first line of a read.
 fn operation(tool: &str, input: &Value) -> Result<(FileOp, u64), String> {
-    let limit = ENTRIES;
-    let here = |path: Option<String>| path.unwrap_or_else(|| ".".to_owned());
-    Ok(match tool {
+    let op = match tool {
         "read" => {
-            let Read {
-                path,
-                offset,
-                limit,
-            } = args::read(tool, input)?;
-            let first = offset.unwrap_or(1).max(1);
-            let span = Span::Lines {
-                first,
-                count: limit.unwrap_or(LINES),
-                limit: READ,
-            };
-            (FileOp::Read { path, span }, first)
+            let read: Read = args::read(tool, input)?;
+            let first = read.first();
+            return Ok((read.into(), first));
         }
-        "write" => {
-            let Write { path, content } = args::read(tool, input)?;
-            (
-                FileOp::Write {
-                    path,
-                    bytes: content.into_bytes(),
-                },
-                1,
-            )
-        }
-        "edit" => {
-            let Edit {
-                path,
-                old,
-                new,
-                all,
-            } = args::read(tool, input)?;
-            (
-                FileOp::Edit {
-                    path,
-                    old,
-                    new,
-                    replace_all: all,
-                },
-                1,
-            )
-        }
-        "ls" => {
-            let Find { path, .. } = args::read(tool, input)?;
-            (
-                FileOp::List {
-                    path: here(path),
-                    limit,
-                },
-                1,
-            )
-        }
-        "grep" => {
-            let Find {
-                pattern,
-                path,
-                glob,
-                ignore_case,
-            } = args::read(tool, input)?;
-            (
-                FileOp::Grep {
-                    path: here(path),
-                    pattern,
-                    glob,
-                    ignore_case,
-                    limit,
-                },
-                1,
-            )
-        }
-        "glob" => {
-            let Find { pattern, path, .. } = args::read(tool, input)?;
-            (
-                FileOp::Glob {
-                    path: here(path),
-                    pattern,
-                    limit,
-                },
-                1,
-            )
-        }
+        "write" => args::read::<Write>(tool, input)?.into(),
+        "edit" => args::read::<Edit>(tool, input)?.into(),
+        "ls" => args::read::<Find>(tool, input)?.list(),
+        "grep" => args::read::<Find>(tool, input)?.grep(),
+        "glob" => args::read::<Find>(tool, input)?.glob(),
         _ => return Err(format!("There is no tool `{tool}`. Nothing was done.")),
-    })
+    };
+    Ok((op, 1))
 }
 
 fn told(out: FileOut, wrote: &str, first: u64) -> String {
