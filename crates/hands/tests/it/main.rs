@@ -5,6 +5,7 @@ mod execs;
 mod files;
 mod limits;
 mod network;
+mod process;
 mod restart;
 mod start;
 mod support;
