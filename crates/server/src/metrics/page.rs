@@ -2,6 +2,7 @@
 //! moment. It is made anew for every look, so nothing stale can stand on it.
 
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -15,83 +16,80 @@ use crate::app::App;
 /// # Errors
 /// If the store cannot be asked.
 pub async fn page(app: &App) -> Result<String, store::Error> {
-    let mut registry = registry(&app.metrics);
-    let stats = app.store.stats().await?;
-    states(
-        &mut registry,
-        "sessions",
-        "Sessions by status.",
-        stats.sessions,
-    );
-    let store = [
-        ("due", "Sessions that somebody should drive.", stats.due),
-        ("queued", "Writes that wait for the database.", stats.queued),
-        ("commits", "Commits since the start.", stats.commits),
-        (
-            "writes",
-            "Writes in those commits; divided by the commits, the group size.",
-            stats.writes,
-        ),
-        (
-            "followed",
-            "Sessions that somebody follows here.",
-            stats.followed,
-        ),
-    ];
-    for (name, help, value) in store {
-        gauge(&mut registry, &format!("store_{name}"), help, value);
-    }
-    let gate = app.gate.stats();
-    let refused = gate
-        .refused
-        .iter()
-        .map(|(reason, count)| (format!("{reason:?}").to_lowercase(), *count));
-    states(
-        &mut registry,
-        "gate_refused",
-        "Connections refused by reason.",
-        refused,
-    );
-    let gate = [
-        ("allowed", "Connections made.", gate.allowed),
-        (
-            "unreachable",
-            "Connections and names that could not be reached.",
-            gate.unreachable,
-        ),
-        (
-            "timed_out",
-            "Connections and names that took too long.",
-            gate.timed_out,
-        ),
-        ("open", "Connections open now.", gate.open),
-        ("bytes_in", "Bytes that came from servers.", gate.bytes_in),
-        ("bytes_out", "Bytes sent to servers.", gate.bytes_out),
-    ];
-    for (name, help, value) in gate {
-        gauge(&mut registry, &format!("gate_{name}"), help, value);
-    }
-    let hands = app.hands.stats();
-    let sandboxes = [
-        ("owned", hands.alive.saturating_sub(hands.warm) as u64),
-        ("warm", hands.warm as u64),
-        ("starting", hands.starting as u64),
-    ];
-    let sandboxes = sandboxes.map(|(state, count)| (state.to_owned(), count));
-    states(&mut registry, "sandboxes", "Sandboxes by state.", sandboxes);
+    let mut to = registry(&app.metrics);
+    of_the_store(&mut to, app.store.stats().await?);
+    of_the_gate(&mut to, &app.gate.stats());
+    of_the_hands(&mut to, &app.hands.stats());
+    Ok(text(&to))
+}
+
+fn of_the_store(to: &mut Registry, stats: store::Stats) {
+    states(to, "sessions", "Sessions by status.", stats.sessions);
     gauge(
-        &mut registry,
-        "sandbox_starts",
-        "Sandboxes started since the start.",
-        hands.started,
+        to,
+        "store_due",
+        "Sessions that somebody should drive.",
+        stats.due,
     );
     gauge(
-        &mut registry,
+        to,
+        "store_queued",
+        "Writes that wait for the database.",
+        stats.queued,
+    );
+    gauge(
+        to,
+        "store_followed",
+        "Sessions that somebody follows here.",
+        stats.followed,
+    );
+    count(to, "store_commits", "Commits.", stats.commits);
+    let help = "Writes in those commits; divided by the commits, the group size.";
+    count(to, "store_writes", help, stats.writes);
+}
+
+fn of_the_gate(to: &mut Registry, gate: &egress::Stats) {
+    let family = Family::<Named, Counter>::default();
+    for (reason, refused) in &gate.refused {
+        let state = format!("{reason:?}").to_lowercase();
+        family.get_or_create(&Named { state }).inc_by(*refused);
+    }
+    to.register("gate_refused", "Connections refused by reason.", family);
+    gauge(to, "gate_open", "Connections open now.", gate.open);
+    count(to, "gate_allowed", "Connections made.", gate.allowed);
+    let help = "Connections and names that could not be reached.";
+    count(to, "gate_unreachable", help, gate.unreachable);
+    let help = "Connections and names that took too long.";
+    count(to, "gate_timed_out", help, gate.timed_out);
+    count(
+        to,
+        "gate_bytes_in",
+        "Bytes that came from servers.",
+        gate.bytes_in,
+    );
+    count(
+        to,
+        "gate_bytes_out",
+        "Bytes sent to servers.",
+        gate.bytes_out,
+    );
+}
+
+fn of_the_hands(to: &mut Registry, hands: &hands::Stats) {
+    let states_of = [
+        ("owned", hands.alive.saturating_sub(hands.warm)),
+        ("warm", hands.warm),
+        ("starting", hands.starting),
+    ];
+    let each = states_of.map(|(state, count)| (state.to_owned(), count as u64));
+    states(to, "sandboxes", "Sandboxes by state.", each);
+    count(to, "sandbox_starts", "Sandboxes started.", hands.started);
+    count(
+        to,
         "sandbox_failures",
         "Starts of sandboxes that failed.",
         hands.failed,
     );
-    Ok(text(&registry))
 }
 
 /// The counts alone.
@@ -167,6 +165,10 @@ fn gauge(to: &mut Registry, name: &str, help: &str, value: u64) {
     let gauge = Gauge::<i64>::default();
     gauge.set(whole(value));
     to.register(name, help, gauge);
+}
+
+fn count(to: &mut Registry, name: &str, help: &str, value: u64) {
+    to.register(name, help, ConstCounter::new(value));
 }
 
 fn whole(value: u64) -> i64 {

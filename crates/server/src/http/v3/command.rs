@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use session::{Command, Decided, Refusal, decide};
+use session::{Command, Decided, Millis, Refusal, State, decide};
 use store::{Append, Dedupe, Error, LeaseChange, Projection, SessionRow};
 
 use crate::app::App;
@@ -38,11 +38,8 @@ pub async fn carry(
 ) -> Result<Carried, Problem> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
-        let row = app
-            .store
-            .session(org, session)
-            .await
-            .map_err(named("session", session))?;
+        let row = app.store.session(org, session).await;
+        let row = row.map_err(named("session", session))?;
         let now = clock::now();
         let decided = match decide(session, &row.frozen, &row.state, command.clone(), now) {
             Ok(decided) => decided,
@@ -55,24 +52,11 @@ pub async fn carry(
                 replay: false,
             });
         }
-        let Decided { drafts, state } = decided;
-        let append = Append {
-            session,
-            head: row.head,
-            epoch: None,
-            at: now,
-            drafts,
-            project: Projection::of(session, &row.frozen, &state, now),
-            lease: LeaseChange::Keep,
-            dedupe: key.map(|key| Dedupe {
-                key: key.to_owned(),
-            }),
-        };
-        match app.store.append(append).await {
-            Ok(events) => {
-                app.metrics.appended(events.len());
+        match append(app, &row, decided, now, key).await {
+            Ok(state) => {
+                let first = Some(row.head + 1);
                 return Ok(Carried {
-                    first: Some(row.head + 1),
+                    first,
                     row: after(row, state),
                     replay: false,
                 });
@@ -88,14 +72,38 @@ pub async fn carry(
             Err(error) => return Err(named("session", session)(error)),
         }
     }
-    Err(Problem::new(
-        Code::Busy,
-        "the session is changing too fast; try again",
-    ))
+    Err(Error::Stale { head: 0 }.into())
+}
+
+/// Appends what was decided, if the log still ends where it was read; returns the
+/// state after it.
+async fn append(
+    app: &App,
+    row: &SessionRow,
+    decided: Decided,
+    at: Millis,
+    key: Option<&str>,
+) -> Result<State, Error> {
+    let Decided { drafts, state } = decided;
+    let append = Append {
+        session: &row.id,
+        head: row.head,
+        epoch: None,
+        at,
+        drafts,
+        project: Projection::of(&row.id, &row.frozen, &state, at),
+        lease: LeaseChange::Keep,
+        dedupe: key.map(|key| Dedupe {
+            key: key.to_owned(),
+        }),
+    };
+    let events = app.store.append(append).await?;
+    app.metrics.appended(events.len());
+    Ok(state)
 }
 
 /// The row after its state became this one.
-fn after(row: SessionRow, state: session::State) -> SessionRow {
+fn after(row: SessionRow, state: State) -> SessionRow {
     SessionRow {
         status: state.phase().name().to_owned(),
         head: state.head,

@@ -67,72 +67,39 @@ async fn a_token_opens_its_session_as_far_as_its_scopes_go() {
         answer["token"].as_str().unwrap().to_owned()
     };
     let (read, steer) = (mint(json!(["read"])).await, mint(json!(["steer"])).await);
-    let message = || Some(json!({ "text": "hi" }));
+    let theirs = format!("/v3/sessions/{other}");
+    // Method, path, and what a token to read and one to steer are answered.
     let table = [
-        (Method::GET, format!("{path}/events"), None, 200, 403),
-        (
-            Method::GET,
-            format!("{path}/events/{event}"),
-            None,
-            200,
-            403,
-        ),
-        (
-            Method::GET,
-            format!("{path}/events/{event}/content"),
-            None,
-            200,
-            403,
-        ),
-        (Method::GET, format!("{path}/messages"), None, 200, 403),
-        (
-            Method::POST,
-            format!("{path}/messages"),
-            message(),
-            403,
-            202,
-        ),
-        (
-            Method::GET,
-            format!("/v3/sessions/{other}/events"),
-            None,
-            403,
-            403,
-        ),
-        (
-            Method::POST,
-            format!("/v3/sessions/{other}/messages"),
-            message(),
-            403,
-            403,
-        ),
-        (Method::GET, path.clone(), None, 403, 403),
-        (Method::GET, "/v3/sessions".to_owned(), None, 403, 403),
-        (Method::POST, "/v3/sessions".to_owned(), None, 403, 403),
-        (Method::GET, format!("{path}/turns"), None, 403, 403),
-        (Method::GET, format!("{path}/result"), None, 403, 403),
-        (Method::POST, format!("{path}/cancel"), None, 403, 403),
-        (Method::POST, format!("{path}/archive"), None, 403, 403),
-        (
-            Method::POST,
-            format!("{path}/client-tokens"),
-            None,
-            403,
-            403,
-        ),
-        (Method::GET, format!("{path}/destinations"), None, 403, 403),
-        (Method::GET, "/v3/agents".to_owned(), None, 403, 403),
-        (Method::GET, "/v3/credentials".to_owned(), None, 403, 403),
+        ("GET", format!("{path}/events"), 200, 403),
+        ("GET", format!("{path}/events/{event}"), 200, 403),
+        ("GET", format!("{path}/events/{event}/content"), 200, 403),
+        ("GET", format!("{path}/messages"), 200, 403),
+        ("POST", format!("{path}/messages"), 403, 202),
+        ("GET", format!("{theirs}/events"), 403, 403),
+        ("POST", format!("{theirs}/messages"), 403, 403),
+        ("GET", path.clone(), 403, 403),
+        ("GET", "/v3/sessions".to_owned(), 403, 403),
+        ("POST", "/v3/sessions".to_owned(), 403, 403),
+        ("GET", format!("{path}/turns"), 403, 403),
+        ("GET", format!("{path}/result"), 403, 403),
+        ("POST", format!("{path}/cancel"), 403, 403),
+        ("POST", format!("{path}/archive"), 403, 403),
+        ("POST", format!("{path}/client-tokens"), 403, 403),
+        ("GET", format!("{path}/destinations"), 403, 403),
+        ("GET", "/v3/agents".to_owned(), 403, 403),
+        ("GET", "/v3/credentials".to_owned(), 403, 403),
     ];
-    for (method, path, body, reading, steering) in table {
+    for (method, path, reading, steering) in table {
+        let body = (method == "POST").then(|| json!({ "text": "hi" }));
         for (token, want) in [(&read, reading), (&steer, steering)] {
-            let (status, answer) = server
-                .send_as(token, method.clone(), &path, body.clone())
-                .await;
-            assert_eq!(status.as_u16(), want, "{method} {path}: {answer}");
-            if want == 403 {
-                assert_eq!(answer["error"]["code"], "forbidden");
-            }
+            let method = method.parse().unwrap();
+            let (status, answer) = server.send_as(token, method, &path, body.clone()).await;
+            assert_eq!(status.as_u16(), want, "{path}: {answer}");
+            assert_eq!(
+                want == 403,
+                answer["error"]["code"] == "forbidden",
+                "{answer}"
+            );
         }
     }
 }
@@ -189,64 +156,52 @@ async fn another_org_finds_nothing_of_ours() {
     let credential = id(&server.post("/v3/credentials", json!({ "key": "k" })).await);
     let key = stranger(&server);
     let path = format!("/v3/sessions/{session}");
+    let start = |agent: &str| json!({ "agent": agent, "input": "x" });
     let table = [
-        (Method::GET, format!("/v3/agents/{agent}"), None),
+        ("GET", format!("/v3/agents/{agent}"), None),
         (
-            Method::PATCH,
+            "PATCH",
             format!("/v3/agents/{agent}"),
             Some(json!({ "prompt": "mine" })),
         ),
-        (Method::DELETE, format!("/v3/agents/{agent}"), None),
+        ("DELETE", format!("/v3/agents/{agent}"), None),
         (
-            Method::PATCH,
+            "PATCH",
             format!("/v3/credentials/{credential}"),
             Some(json!({ "key": "mine" })),
         ),
+        ("DELETE", format!("/v3/credentials/{credential}"), None),
         (
-            Method::DELETE,
-            format!("/v3/credentials/{credential}"),
-            None,
-        ),
-        (
-            Method::PUT,
+            "PUT",
             "/v3/credentials/default".to_owned(),
             Some(json!({ "credential": credential })),
         ),
+        ("POST", "/v3/sessions".to_owned(), Some(start(&agent))),
+        ("POST", "/v3/sessions".to_owned(), Some(start("rested"))),
+        ("GET", path.clone(), None),
+        ("POST", format!("{path}/cancel"), None),
+        ("POST", format!("{path}/archive"), None),
+        ("POST", format!("{path}/client-tokens"), None),
         (
-            Method::POST,
-            "/v3/sessions".to_owned(),
-            Some(json!({ "agent": agent, "input": "x" })),
-        ),
-        (
-            Method::POST,
-            "/v3/sessions".to_owned(),
-            Some(json!({ "agent": "rested", "input": "x" })),
-        ),
-        (Method::GET, path.clone(), None),
-        (Method::POST, format!("{path}/cancel"), None),
-        (Method::POST, format!("{path}/archive"), None),
-        (Method::POST, format!("{path}/client-tokens"), None),
-        (
-            Method::POST,
+            "POST",
             format!("{path}/messages"),
             Some(json!({ "text": "hi" })),
         ),
-        (Method::GET, format!("{path}/messages"), None),
-        (Method::GET, format!("{path}/result"), None),
-        (Method::GET, format!("{path}/turns"), None),
-        (Method::GET, format!("{path}/turns/{turn}"), None),
-        (Method::GET, format!("{path}/events"), None),
-        (Method::GET, format!("{path}/events?stream=sse"), None),
-        (Method::GET, format!("{path}/events/{event}"), None),
-        (Method::GET, format!("{path}/events/{event}/content"), None),
+        ("GET", format!("{path}/messages"), None),
+        ("GET", format!("{path}/result"), None),
+        ("GET", format!("{path}/turns"), None),
+        ("GET", format!("{path}/turns/{turn}"), None),
+        ("GET", format!("{path}/events"), None),
+        ("GET", format!("{path}/events?stream=sse"), None),
+        ("GET", format!("{path}/events/{event}"), None),
+        ("GET", format!("{path}/events/{event}/content"), None),
     ];
     for (method, path, body) in table {
-        let (status, answer) = server.send_as(&key, method.clone(), &path, body).await;
-        assert_eq!(
-            (status.as_u16(), &answer["error"]["code"]),
-            (404, &json!("not_found")),
-            "{method} {path}: {answer}"
-        );
+        let (status, answer) = server
+            .send_as(&key, method.parse().unwrap(), &path, body)
+            .await;
+        let got = (status.as_u16(), answer["error"]["code"].as_str());
+        assert_eq!(got, (404, Some("not_found")), "{method} {path}: {answer}");
     }
     for path in ["/v3/agents", "/v3/sessions", "/v3/credentials"] {
         let (_, answer) = server.send_as(&key, Method::GET, path, None).await;

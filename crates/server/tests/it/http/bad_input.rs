@@ -83,159 +83,168 @@ async fn a_body_that_cannot_be_read_is_refused_as_such() {
     );
 }
 
+/// Sends each change of a good request; each must be refused with its field
+/// named, and nothing may have happened.
+async fn each_is_named(server: &Server, path: &str, good: Value, table: &[(Value, &str, &str)]) {
+    let before = count(server).await;
+    for (change, param, code) in table {
+        let mut body = good.clone();
+        merge(&mut body, change.clone());
+        let error = refused(server, Method::POST, path, Some(body), 422).await;
+        let got = (error["param"].as_str(), error["code"].as_str());
+        assert_eq!(got, (Some(*param), Some(*code)), "{path} {change}: {error}");
+    }
+    assert_eq!(count(server).await, before, "nothing was half done");
+}
+
 #[tokio::test]
-async fn a_wrong_field_is_named() {
+async fn a_wrong_field_of_an_agent_is_named() {
     let server = Server::start();
-    let (session, _) = rested(&server).await;
-    let agent = server.agent("there", "test/script").await;
-    let coder = |change: Value| {
-        let mut body = json!({ "name": "x", "model": "test/demo", "prompt": "p" });
-        merge(&mut body, change);
-        ("/v3/agents".to_owned(), body)
-    };
-    let start = |change: Value| {
-        let mut body = json!({ "agent": agent, "input": "x" });
-        merge(&mut body, change);
-        ("/v3/sessions".to_owned(), body)
-    };
-    let say = |body: Value| (format!("/v3/sessions/{session}/messages"), body);
-    let token = |body: Value| (format!("/v3/sessions/{session}/client-tokens"), body);
-    let credential = |body: Value| ("/v3/credentials".to_owned(), body);
+    let good = json!({ "name": "x", "model": "test/demo", "prompt": "p" });
     let table = [
-        (coder(json!({ "name": null })), "name", "invalid"),
-        (coder(json!({ "name": 5 })), "name", "invalid"),
-        (coder(json!({ "name": "" })), "name", "invalid"),
-        (coder(json!({ "name": "a\u{0}b" })), "name", "invalid"),
-        (coder(json!({ "name": "n".repeat(500) })), "name", "invalid"),
-        (coder(json!({ "prompt": null })), "prompt", "invalid"),
-        (coder(json!({ "prompt": " " })), "prompt", "invalid"),
-        (coder(json!({ "model": null })), "model", "invalid"),
-        (coder(json!({ "model": "acme/one" })), "model", "invalid"),
-        (coder(json!({ "model": "anthropic/" })), "model", "invalid"),
+        (json!({ "name": null }), "name", "invalid"),
+        (json!({ "name": 5 }), "name", "invalid"),
+        (json!({ "name": "" }), "name", "invalid"),
+        (json!({ "name": "a\u{0}b" }), "name", "invalid"),
+        (json!({ "name": "n".repeat(500) }), "name", "invalid"),
+        (json!({ "prompt": null }), "prompt", "invalid"),
+        (json!({ "prompt": " " }), "prompt", "invalid"),
+        (json!({ "model": null }), "model", "invalid"),
+        (json!({ "model": "acme/one" }), "model", "invalid"),
+        (json!({ "model": "anthropic/" }), "model", "invalid"),
         (
-            coder(json!({ "runtime": "claude-agent-sdk" })),
+            json!({ "runtime": "claude" }),
             "runtime",
             "runtime_unavailable",
         ),
         (
-            coder(json!({ "runtime": "codex" })),
+            json!({ "runtime": "mine" }),
             "runtime",
             "runtime_unavailable",
         ),
         (
-            coder(json!({ "runtime": "mine" })),
-            "runtime",
-            "runtime_unavailable",
-        ),
-        (
-            coder(json!({ "limits": { "tokens": 0 } })),
+            json!({ "limits": { "tokens": 0 } }),
             "limits.tokens",
             "invalid",
         ),
         (
-            coder(json!({ "limits": { "turns": 1.5 } })),
+            json!({ "limits": { "turns": 1.5 } }),
             "limits.turns",
             "invalid",
         ),
-        (coder(json!({ "limits": "many" })), "limits", "invalid"),
+        (json!({ "limits": "many" }), "limits", "invalid"),
+        (json!({ "limits": [5] }), "limits", "invalid"),
         (
-            coder(json!({ "credential": "cred_none" })),
+            json!({ "credential": "cred_none" }),
             "credential",
             "invalid",
         ),
         (
-            coder(json!({ "key": "k", "credential": "managed" })),
+            json!({ "key": "k", "credential": "managed" }),
             "key",
             "invalid",
         ),
-        (coder(json!({ "key": "two\nlines" })), "key", "invalid"),
-        (start(json!({ "agent": null })), "agent", "invalid"),
-        (start(json!({ "input": null })), "input", "invalid"),
-        (start(json!({ "input": "" })), "input", "invalid"),
-        (start(json!({ "input": 5 })), "input", "invalid"),
+        (json!({ "key": "two\nlines" }), "key", "invalid"),
+    ];
+    each_is_named(&server, "/v3/agents", good, &table).await;
+}
+
+#[tokio::test]
+async fn a_wrong_field_of_a_session_is_named() {
+    let server = Server::start();
+    let agent = server.agent("there", "test/script").await;
+    let good = json!({ "agent": agent, "input": "x" });
+    let hook = json!([{ "url": "https://example.com" }]);
+    let table = [
+        (json!({ "agent": null }), "agent", "invalid"),
+        (json!({ "input": null }), "input", "invalid"),
+        (json!({ "input": "" }), "input", "invalid"),
+        (json!({ "input": 5 }), "input", "invalid"),
+        (json!({ "input": { "raw": 1 } }), "input.text", "invalid"),
+        (json!({ "input": { "text": 1 } }), "input.text", "invalid"),
+        (json!({ "model": "acme/one" }), "model", "invalid"),
         (
-            start(json!({ "input": { "raw": 1 } })),
-            "input.text",
-            "invalid",
-        ),
-        (
-            start(json!({ "input": { "text": 1 } })),
-            "input.text",
-            "invalid",
-        ),
-        (start(json!({ "model": "acme/one" })), "model", "invalid"),
-        (
-            start(json!({ "limits": { "turn_seconds": -1 } })),
+            json!({ "limits": { "turn_seconds": -1 } }),
             "limits.turn_seconds",
             "invalid",
         ),
-        (start(json!({ "metadata": [] })), "metadata", "invalid"),
+        (json!({ "metadata": [] }), "metadata", "invalid"),
         (
-            start(json!({ "metadata": { "a": "x".repeat(17 * 1024) } })),
+            json!({ "metadata": { "a": "x".repeat(17 * 1024) } }),
             "metadata",
             "invalid",
         ),
-        (start(json!({ "key": "" })), "key", "invalid"),
+        (json!({ "key": "" }), "key", "invalid"),
         (
-            start(json!({ "webhook": "https://example.com" })),
+            json!({ "webhook": "https://example.com" }),
             "webhook",
             "not_supported",
         ),
         (
-            start(json!({ "destinations": [{ "url": "https://example.com" }] })),
+            json!({ "destinations": hook }),
             "destinations",
             "not_supported",
         ),
         (
-            start(json!({ "sources": [{ "repo": "a/b" }] })),
+            json!({ "sources": [{ "repo": "a/b" }] }),
             "sources",
             "not_supported",
         ),
-        (start(json!({ "revision": 1 })), "revision", "not_supported"),
-        (say(json!({})), "text", "invalid"),
-        (say(json!({ "text": "" })), "text", "invalid"),
-        (say(json!({ "text": ["a"] })), "text", "invalid"),
-        (say(json!({ "envelope": {} })), "envelope.text", "invalid"),
+        (json!({ "revision": 1 }), "revision", "not_supported"),
+    ];
+    each_is_named(&server, "/v3/sessions", good, &table).await;
+}
+
+#[tokio::test]
+async fn a_wrong_field_of_a_message_is_named() {
+    let server = Server::start();
+    let (session, _) = rested(&server).await;
+    let before = server.events(&session).await;
+    let path = format!("/v3/sessions/{session}/messages");
+    let table = [
+        (json!({}), "text", "invalid"),
+        (json!({ "text": "" }), "text", "invalid"),
+        (json!({ "text": ["a"] }), "text", "invalid"),
+        (json!({ "envelope": {} }), "envelope.text", "invalid"),
+        (json!({ "envelope": ["a"] }), "envelope", "invalid"),
         (
-            say(json!({ "text": "a", "idempotency_key": "" })),
+            json!({ "text": "a", "envelope": { "text": "b" } }),
+            "envelope",
+            "invalid",
+        ),
+        (
+            json!({ "text": "a", "idempotency_key": "" }),
             "idempotency_key",
             "invalid",
         ),
         (
-            say(json!({ "text": "a", "interrupt": "yes" })),
+            json!({ "text": "a", "interrupt": "yes" }),
             "interrupt",
             "invalid",
         ),
-        (token(json!({ "scopes": [] })), "scopes", "invalid"),
-        (token(json!({ "scopes": ["admin"] })), "scopes", "invalid"),
-        (token(json!({ "ttl": "long" })), "ttl", "invalid"),
-        (credential(json!({})), "key", "invalid"),
-        (credential(json!({ "key": "" })), "key", "invalid"),
-        (
-            credential(json!({ "key": "k", "provider": "acme" })),
-            "provider",
-            "invalid",
-        ),
-        (
-            credential(json!({ "key": "k", "is_default": "yes" })),
-            "is_default",
-            "invalid",
-        ),
     ];
-    let heads = (server.events(&session).await.len(), count(&server).await);
-    for ((path, body), param, code) in table {
-        let error = refused(&server, Method::POST, &path, Some(body.clone()), 422).await;
-        assert_eq!(
-            (&error["param"], &error["code"]),
-            (&json!(param), &json!(code)),
-            "{path} {body}: {error}"
-        );
-    }
-    assert_eq!(
-        (server.events(&session).await.len(), count(&server).await),
-        heads,
-        "nothing was half done"
-    );
+    each_is_named(&server, &path, json!({}), &table).await;
+    assert_eq!(server.events(&session).await, before);
+    let path = format!("/v3/sessions/{session}/client-tokens");
+    let table = [
+        (json!({ "scopes": [] }), "scopes", "invalid"),
+        (json!({ "scopes": ["admin"] }), "scopes", "invalid"),
+        (json!({ "ttl": "long" }), "ttl", "invalid"),
+    ];
+    each_is_named(&server, &path, json!({}), &table).await;
+}
+
+#[tokio::test]
+async fn a_wrong_field_of_a_credential_is_named() {
+    let server = Server::start();
+    let table = [
+        (json!({ "key": null }), "key", "invalid"),
+        (json!({ "key": "" }), "key", "invalid"),
+        (json!({ "provider": "acme" }), "provider", "invalid"),
+        (json!({ "name": "" }), "name", "invalid"),
+        (json!({ "is_default": "yes" }), "is_default", "invalid"),
+    ];
+    each_is_named(&server, "/v3/credentials", json!({ "key": "k" }), &table).await;
 }
 
 fn merge(body: &mut Value, change: Value) {
