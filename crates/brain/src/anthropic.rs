@@ -13,7 +13,7 @@ use crate::model::{Ask, Deltas, Model};
 use crate::retry::persist;
 use crate::wire::client::{Endpoint, key_header};
 use crate::wire::stream;
-use crate::{ConfigError, ModelError, Patience};
+use crate::{ModelError, Patience};
 use assembly::Assembly;
 
 /// The version of the API this was written against.
@@ -27,11 +27,8 @@ pub(crate) struct Anthropic {
 }
 
 impl Anthropic {
-    pub fn new(base: &str, allow_http: bool, patience: Patience) -> Result<Self, ConfigError> {
-        Ok(Self {
-            endpoint: Endpoint::new(base, "/v1/messages", allow_http)?,
-            patience,
-        })
+    pub fn new(endpoint: Endpoint, patience: Patience) -> Self {
+        Self { endpoint, patience }
     }
 
     async fn attempt(

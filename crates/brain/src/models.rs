@@ -7,6 +7,7 @@ use session::{ModelRef, Provider};
 
 use crate::anthropic::Anthropic;
 use crate::openai::OpenAi;
+use crate::wire::client::{Endpoint, connections};
 use crate::{Model, Patience, Rehearsal, table};
 
 /// How to reach the providers.
@@ -42,6 +43,9 @@ pub enum ConfigError {
     /// A base URL would send keys in the clear.
     #[error("`{0}` is not https: a model key would travel in the clear")]
     Insecure(String),
+    /// Connections cannot be made at all.
+    #[error("no HTTP client: {0}")]
+    Client(String),
 }
 
 /// All models of a server.
@@ -58,17 +62,14 @@ impl Models {
     /// # Errors
     /// A base URL that cannot be used.
     pub fn new(config: BrainConfig) -> Result<Self, ConfigError> {
-        let test: Arc<dyn Model> = Arc::new(Rehearsal::new(config.patience));
-        let BrainConfig {
-            allow_http,
-            patience,
-            ..
-        } = config;
-        let anthropic = Anthropic::new(&config.anthropic_base_url, allow_http, patience)?;
+        let client = connections()?;
+        let at = |base: &str, path: &str| Endpoint::new(&client, base, path, config.allow_http);
+        let anthropic = at(&config.anthropic_base_url, "/v1/messages")?;
+        let openai = at(&config.openai_base_url, "/responses")?;
         Ok(Self {
-            anthropic: Arc::new(anthropic),
-            openai: Arc::new(OpenAi::new(&config.openai_base_url, allow_http, patience)?),
-            test,
+            anthropic: Arc::new(Anthropic::new(anthropic, config.patience)),
+            openai: Arc::new(OpenAi::new(openai, config.patience)),
+            test: Arc::new(Rehearsal::new(config.patience)),
         })
     }
 
@@ -92,5 +93,38 @@ impl Models {
     #[must_use]
     pub fn max_output(&self, model: &ModelRef) -> u32 {
         table::look_up(model).max_output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_that_cannot_be_used_is_told_at_once() {
+        let config = |anthropic: &str, openai: &str| BrainConfig {
+            anthropic_base_url: anthropic.to_owned(),
+            openai_base_url: openai.to_owned(),
+            ..BrainConfig::default()
+        };
+        let good = "https://example.com";
+        for (config, want) in [
+            (BrainConfig::default(), None),
+            (config(good, "x"), Some(ConfigError::BadUrl("x".into()))),
+            (
+                config("http://example.com", good),
+                Some(ConfigError::Insecure("http://example.com".into())),
+            ),
+        ] {
+            assert_eq!(Models::new(config).err(), want);
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_model_is_told() {
+        let models = Models::new(BrainConfig::default()).unwrap();
+        let model = ModelRef::parse("claude-opus-5-5", "native").unwrap();
+        let known = (models.window(&model), models.max_output(&model));
+        assert_eq!(known, (1_000_000, 128_000));
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{Ask, Deltas, Model};
 use crate::retry::persist;
 use crate::wire::client::{Endpoint, key_header};
 use crate::wire::stream;
-use crate::{ConfigError, ModelError, Patience};
+use crate::{ModelError, Patience};
 use assembly::Assembly;
 
 /// Models behind the OpenAI Responses API.
@@ -26,11 +26,8 @@ pub(crate) struct OpenAi {
 }
 
 impl OpenAi {
-    pub fn new(base: &str, allow_http: bool, patience: Patience) -> Result<Self, ConfigError> {
-        Ok(Self {
-            endpoint: Endpoint::new(base, "/responses", allow_http)?,
-            patience,
-        })
+    pub fn new(endpoint: Endpoint, patience: Patience) -> Self {
+        Self { endpoint, patience }
     }
 
     async fn attempt(

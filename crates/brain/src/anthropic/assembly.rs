@@ -9,6 +9,7 @@ mod block;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use session::{Call, Reply, Stop, Tokens};
 
@@ -52,7 +53,7 @@ struct Event<'a> {
     #[serde(default)]
     usage: Option<Usage>,
     #[serde(default)]
-    error: Option<Fault>,
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +96,7 @@ impl<'a> Assembly<'a> {
                 self.count(event.usage);
             }
             "message_stop" => return Ok(true),
-            "error" => return Err(event.error.unwrap_or_default().in_stream()),
+            "error" => return Err(Fault::from(&event.error.unwrap_or_default()).in_stream()),
             // Pings, ends of blocks, and kinds that are yet to be invented.
             _ => {}
         }

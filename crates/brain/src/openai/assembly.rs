@@ -2,6 +2,7 @@
 //! was begun and never finished is not part of the answer.
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use session::{Call, Reply, Stop, Tokens};
 
@@ -30,14 +31,14 @@ struct Event<'a> {
     #[serde(default)]
     response: Option<Response>,
     #[serde(default)]
-    error: Option<Fault>,
+    error: Option<Value>,
 }
 
 /// The state of the whole, as the last event tells it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Response {
-    error: Option<Fault>,
+    error: Option<Value>,
     incomplete_details: Option<Incomplete>,
     usage: Option<Usage>,
 }
@@ -85,12 +86,12 @@ impl<'a> Assembly<'a> {
             }
             "response.failed" => {
                 let fault = event.response.and_then(|response| response.error);
-                return Err(fault.unwrap_or_default().in_stream());
+                return Err(Fault::from(&fault.unwrap_or_default()).in_stream());
             }
             "error" => {
                 // The fields stand in the event itself, or one level deeper.
                 let flat = || serde_json::from_str(data).unwrap_or_default();
-                return Err(event.error.unwrap_or_else(flat).in_stream());
+                return Err(Fault::from(&event.error.unwrap_or_else(flat)).in_stream());
             }
             kind => self.pass_on(kind, event.delta),
         }

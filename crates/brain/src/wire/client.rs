@@ -29,7 +29,12 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// The address `base` + `path`. A key is not sent in the clear, except to
     /// this machine or where `allow_http` says so.
-    pub fn new(base: &str, path: &str, allow_http: bool) -> Result<Self, ConfigError> {
+    pub fn new(
+        client: &Client,
+        base: &str,
+        path: &str,
+        allow_http: bool,
+    ) -> Result<Self, ConfigError> {
         let bad = || ConfigError::BadUrl(base.to_owned());
         let joined = format!("{}{path}", base.trim_end_matches('/'));
         let url = Url::parse(&joined).map_err(|_| bad())?;
@@ -39,18 +44,23 @@ impl Endpoint {
             "http" => return Err(ConfigError::Insecure(base.to_owned())),
             _ => return Err(bad()),
         }
-        // Nobody may lead our key elsewhere: redirects are not followed.
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls())
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
-            .tcp_keepalive(Duration::from_secs(30))
-            .user_agent(concat!("opencomputer/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|_| bad())?;
+        let client = client.clone();
         Ok(Self { url, client })
     }
+}
+
+/// Connections for all providers. Nobody may lead a key elsewhere: redirects
+/// are not followed.
+pub(crate) fn connections() -> Result<Client, ConfigError> {
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls())
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE)
+        .tcp_keepalive(Duration::from_secs(30))
+        .user_agent(concat!("opencomputer/", env!("CARGO_PKG_VERSION")))
+        .build();
+    client.map_err(|error| ConfigError::Client(error.to_string()))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -109,6 +119,7 @@ mod tests {
 
     #[test]
     fn keys_go_over_https_or_stay_on_this_machine() {
+        let client = connections().unwrap();
         let insecure = |base: &str| Some(ConfigError::Insecure(base.to_owned()));
         let bad = |base: &str| Some(ConfigError::BadUrl(base.to_owned()));
         for (base, allow, want) in [
@@ -126,14 +137,15 @@ mod tests {
             ("ftp://example.com", true, bad("ftp://example.com")),
             ("nonsense", true, bad("nonsense")),
         ] {
-            let got = Endpoint::new(base, "/v1/messages", allow).err();
+            let got = Endpoint::new(&client, base, "/v1/messages", allow).err();
             assert_eq!(got, want, "{base}");
         }
     }
 
     #[test]
     fn a_path_is_put_behind_the_base() {
-        let endpoint = Endpoint::new("https://example.com/prefix/", "/v1/messages", false);
+        let (client, base) = (connections().unwrap(), "https://example.com/prefix/");
+        let endpoint = Endpoint::new(&client, base, "/v1/messages", false);
         let url = endpoint.unwrap().url;
         assert_eq!(url.as_str(), "https://example.com/prefix/v1/messages");
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use serde::Deserialize;
+use serde_json::Value;
 use session::retry;
 
 use crate::{ErrorKind, ModelError};
@@ -37,77 +37,72 @@ const WORDS: [(&str, ErrorKind); 24] = [
     ("unsupported_parameter", ErrorKind::BadRequest),
 ];
 
-/// An error as a provider describes it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// An error as a provider describes it. Servers that only speak like one of
+/// the providers take liberties: what is no text counts as not there.
+#[derive(Debug, Default)]
 pub(crate) struct Fault {
-    #[serde(rename = "type")]
     kind: Option<String>,
     code: Option<String>,
-    message: Option<String>,
-    details: Option<Details>,
+    detail: Option<String>,
+    message: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Details {
-    error_code: Option<String>,
-}
-
-/// The body of an error answer.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    error: Fault,
-    request_id: Option<String>,
+impl From<&Value> for Fault {
+    fn from(error: &Value) -> Self {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        // Some send nothing but the message.
+        let message = text(error).or_else(|| text(&error["message"]));
+        Self {
+            kind: text(&error["type"]),
+            code: text(&error["code"]),
+            detail: text(&error["details"]["error_code"]),
+            message: message.unwrap_or_default(),
+        }
+    }
 }
 
 impl Fault {
     /// What the provider's words mean; the most specific word first.
     fn kind(&self) -> Option<ErrorKind> {
-        let details = self.details.as_ref();
-        let detail = details.and_then(|details| details.error_code.as_ref());
-        let mut kinds = [detail, self.code.as_ref(), self.kind.as_ref()]
+        let mut kinds = [&self.detail, &self.code, &self.kind]
             .into_iter()
             .flatten()
             .filter_map(|word| WORDS.iter().find(|(known, _)| known == word))
             .map(|(_, kind)| *kind);
         let kind = kinds.next()?;
         // Anthropic has no word of its own for this.
-        let too_long = self.words().starts_with("prompt is too long");
+        let too_long = self.message.starts_with("prompt is too long");
         Some(match kind {
             ErrorKind::BadRequest if too_long => ErrorKind::ContextFull,
             kind => kind,
         })
     }
 
-    fn words(&self) -> &str {
-        self.message.as_deref().unwrap_or_default()
-    }
-
     /// An error that came inside a stream, after its beginning.
     pub fn in_stream(&self) -> ModelError {
         let kind = self.kind().unwrap_or(ErrorKind::Overloaded);
-        let words = crate::error::plain(self.words());
+        let words = crate::error::plain(&self.message);
         ModelError::new(kind, format!("The provider broke off its answer: {words}"))
     }
 }
 
 /// What an HTTP error answer means.
 pub(crate) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> ModelError {
-    let body: Body = serde_json::from_slice(body).unwrap_or_default();
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let fault = Fault::from(&body["error"]);
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut error = ModelError::of_status(status, body.error.words());
+    let mut error = ModelError::of_status(status, &fault.message);
     // A generic word says less than a status such as 401 or 404.
     let generic = |kind: &ErrorKind| *kind == ErrorKind::BadRequest;
-    if let Some(kind) = body.error.kind().filter(|kind| !generic(kind)) {
+    if let Some(kind) = fault.kind().filter(|kind| !generic(kind)) {
         error = error.as_kind(kind);
     }
     let spend = error.kind == ErrorKind::Spend;
     error.retriable = retry::worthwhile(status, header("x-should-retry"), spend);
     let advice = retry::advice_ms(header("retry-after-ms"), header("retry-after"));
     error.retry_after = advice.map(Duration::from_millis);
-    error.request_id = request_id(headers).or(body.request_id);
+    error.request_id =
+        request_id(headers).or_else(|| Some(body["request_id"].as_str()?.to_owned()));
     error
 }
 
@@ -161,11 +156,28 @@ mod tests {
             (500, openai("invalid_request_error"), Overloaded, true),
             (529, anthropic("overloaded_error", "busy"), Overloaded, true),
             (502, json!("not an object"), Overloaded, true),
+            (
+                400,
+                json!({ "error": { "code": 400, "message": ["odd"] } }),
+                BadRequest,
+                false,
+            ),
             (418, json!({}), BadRequest, false),
         ] {
             let error = of_answer(status, &HeaderMap::new(), body.to_string().as_bytes());
             assert_eq!((error.kind, error.retriable), (kind, retriable), "{body}");
             assert_eq!(error.status, Some(status));
+        }
+    }
+
+    #[test]
+    fn a_message_is_found_where_a_server_puts_it() {
+        for body in [
+            json!({ "error": "no such model" }),
+            json!({ "error": { "code": 7, "message": "no such model" } }),
+        ] {
+            let error = of_answer(404, &HeaderMap::new(), body.to_string().as_bytes());
+            assert!(error.message.ends_with(": no such model"), "{error}");
         }
     }
 

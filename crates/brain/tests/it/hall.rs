@@ -78,9 +78,13 @@ impl Hall {
 
     /// All requests the server got.
     pub async fn log(&self) -> Vec<Value> {
-        let url = format!("{}/__log", self.url);
-        let text = self.http.get(url).send().await.unwrap().text().await;
-        serde_json::from_str(&text.unwrap()).unwrap()
+        self.get("/__log").await.as_array().unwrap().clone()
+    }
+
+    /// What stands there.
+    pub async fn get(&self, path: &str) -> Value {
+        let sent = self.http.get(format!("{}{path}", self.url)).send().await;
+        serde_json::from_str(&sent.unwrap().text().await.unwrap()).unwrap()
     }
 
     /// A request that no client of ours would send.

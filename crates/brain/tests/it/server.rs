@@ -90,6 +90,8 @@ async fn a_prefix_counting_and_unknown_paths() {
         .post("/v1/messages/count_tokens", &ANTHROPIC, message("hi"))
         .await;
     assert!(status == 200 && body["input_tokens"].is_u64(), "{body}");
+    let models = hall.get("/v1/models").await;
+    assert_eq!(models["data"][0]["id"], "demo");
     let (status, _) = hall.post("/v1/nothing", &ANTHROPIC, json!({})).await;
     assert_eq!(status, 404);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use session::Call;
 
 use super::*;
@@ -148,5 +149,29 @@ fn every_call_has_one_result_and_results_come_first() {
         (vec![result("x"), message("a")], "U(tagged a)"),
     ] {
         assert_eq!(picture(&items), want);
+    }
+}
+
+proptest! {
+    /// What a model saw before an answer stands unchanged before that answer
+    /// for ever: signed thinking is bound to it.
+    #[test]
+    fn a_longer_transcript_only_adds(kinds in proptest::collection::vec(0..8u8, 0..14)) {
+        let item = |(at, kind): (usize, &u8)| match kind {
+            0 => message("m"),
+            1 => Item::Note("n".into()),
+            2 => result(&format!("c{}", at.saturating_sub(1))),
+            3 => result("x"),
+            4 => answer(&[], Stop::Pause),
+            5 => answer(&[], Stop::EndTurn),
+            _ => answer(&[&format!("c{at}"), &format!("d{at}")], Stop::ToolUse),
+        };
+        let items: Vec<_> = kinds.iter().enumerate().map(item).collect();
+        let whole = conversation(&items);
+        for (at, _) in items.iter().enumerate().filter(|(_, item)| is_answer(item)) {
+            let seen = conversation(&items[..at]);
+            prop_assert_eq!(&whole[..seen.len()], &seen[..]);
+            prop_assert!(matches!(whole[seen.len()], Entry::Assistant(_)));
+        }
     }
 }
