@@ -379,7 +379,6 @@ fn redacted<S: serde::Serializer>(secret: &Option<SecretString>, to: S) -> Resul
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may")]
 mod tests {
     use super::*;
 

@@ -16,8 +16,6 @@ use session::state::OpenCall;
 use session::tool::{self, Kind};
 use session::transcript::ToolResult;
 
-pub use bash::stopped;
-
 /// What came of a call, before it is a receipt.
 pub struct Done {
     /// What the model is told.
@@ -43,6 +41,30 @@ pub async fn carry_out(sandbox: &dyn Sandbox, open: &OpenCall) -> Result<Receipt
     let done = match tool::kind(&open.call.tool) {
         Some(Kind::Exec) => bash::run(sandbox, open).await?,
         _ => files::run(sandbox, open).await?,
+    };
+    Ok(receipt(open, done))
+}
+
+/// Stops the call, if it runs, and tells what came of it. `why` is one word.
+///
+/// # Errors
+/// Only the sandbox's own.
+pub async fn stopped(
+    sandbox: &dyn Sandbox,
+    open: &OpenCall,
+    why: &str,
+) -> Result<Receipt, hands::Error> {
+    let done = match tool::kind(&open.call.tool) {
+        Some(Kind::Exec) => bash::stopped(sandbox, open, why).await?,
+        // A file operation takes a moment and cannot be stopped in it.
+        Some(Kind::Write) => Done {
+            outcome: Outcome::Indeterminate,
+            ..Done::plain(
+                format!("Stopped ({why}): look whether the file was changed."),
+                true,
+            )
+        },
+        _ => Done::refused(format!("Not run: {why}.")),
     };
     Ok(receipt(open, done))
 }

@@ -81,10 +81,10 @@ impl Run {
     async fn done(&mut self, open: &OpenCall, receipt: Receipt) -> Result<(), Stopped> {
         self.app.metrics.tool_call(&receipt);
         self.commit(Command::Done(receipt)).await?;
-        if let Some(sandbox) = self.app.hands.find(&self.session) {
-            if let Err(error) = sandbox.ack(&tools::exec_id(open)).await {
-                tracing::debug!(%error, "a receipt was not acknowledged; the sandbox keeps it");
-            }
+        if let Some(sandbox) = self.app.hands.find(&self.session)
+            && let Err(error) = sandbox.ack(&tools::exec_id(open)).await
+        {
+            tracing::debug!(%error, "a receipt was not acknowledged; the sandbox keeps it");
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ pub(super) async fn run(app: App, born: Born, handle: Handle) {
     let (session, epoch) = (row.id.clone(), row.epoch);
     let ended = async {
         let mut run = Run::take_up(app.clone(), born, handle).await?;
-        run.to_rest().await
+        run.until_rest().await
     }
     .instrument(span.clone())
     .await;
@@ -124,7 +124,7 @@ impl Run {
         self.handle.known.store(head, Ordering::Relaxed);
     }
 
-    async fn to_rest(&mut self) -> Result<(), Stopped> {
+    async fn until_rest(&mut self) -> Result<(), Stopped> {
         loop {
             self.may_go_on()?;
             match duty(&self.frozen, &self.fold.state, clock::now()) {
@@ -150,10 +150,10 @@ impl Run {
 
     /// What a session at rest leaves behind on this node.
     async fn settle(&mut self) -> Result<(), Stopped> {
-        if self.fold.state.archived {
-            if let Err(error) = self.app.hands.destroy(&self.session).await {
-                tracing::warn!(%error, "cannot end the sandbox of an archived session");
-            }
+        if self.fold.state.archived
+            && let Err(error) = self.app.hands.destroy(&self.session).await
+        {
+            tracing::warn!(%error, "cannot end the sandbox of an archived session");
         }
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use hands::{Exec, KillReason, Known, Receipt as Ran, Sandbox};
 use serde::Deserialize;
-use session::fact::{Outcome, Receipt};
+use session::fact::Outcome;
 use session::state::OpenCall;
 
-use super::{Done, args, exec_id, receipt, text};
+use super::{Done, args, exec_id, text};
 
 /// Seconds a command may take unless the call says otherwise.
 const TIMEOUT: u64 = 120;
@@ -140,18 +140,15 @@ async fn kept(sandbox: &dyn Sandbox, id: &str, ran: &Ran) -> Result<Vec<u8>, han
     Ok(bytes)
 }
 
-/// Stops the call, if it runs, and tells what came of it. `why` is one word.
-///
-/// # Errors
-/// Only the sandbox's own.
-pub async fn stopped(
+/// Stops the command, if it runs, and tells what came of it.
+pub(super) async fn stopped(
     sandbox: &dyn Sandbox,
     open: &OpenCall,
     why: &str,
-) -> Result<Receipt, hands::Error> {
+) -> Result<Done, hands::Error> {
     let id = exec_id(open);
     if sandbox.known(&id).await? == Known::Unknown {
-        return Ok(receipt(open, Done::refused(format!("Not run: {why}."))));
+        return Ok(Done::refused(format!("Not run: {why}.")));
     }
     sandbox.kill(&id).await?;
     let ended = tokio::time::timeout(GONE, sandbox.exec(Exec::shell(&id, ""), None)).await;
@@ -162,5 +159,5 @@ pub async fn stopped(
     if let Outcome::Killed { reason } = &mut done.outcome {
         why.clone_into(reason);
     }
-    Ok(receipt(open, done))
+    Ok(done)
 }

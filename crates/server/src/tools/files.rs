@@ -205,8 +205,7 @@ mod tests {
 
     #[test]
     fn arguments_become_one_operation() {
-        let read =
-            operation("read", &json!({ "path": "a", "offset": 0 })).map(|(op, first)| (op, first));
+        let read = operation("read", &json!({ "path": "a", "offset": 0 }));
         let span = Span::Lines {
             first: 1,
             count: LINES,

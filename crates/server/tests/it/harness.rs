@@ -103,11 +103,6 @@ impl Server {
         std::fs::read_to_string(self.data.path().join("server.log")).unwrap_or_default()
     }
 
-    /// The server's process id.
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
     /// Ends the server with SIGKILL and waits until it is gone.
     pub fn kill9(&mut self) {
         let mut child = self.child.take().unwrap();
