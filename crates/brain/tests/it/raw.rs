@@ -145,3 +145,31 @@ async fn streams_that_go_wrong_are_known_for_what_they_are() {
         assert!(error.message.contains(words), "{words}: {error}");
     }
 }
+
+#[tokio::test]
+async fn an_openai_stream_is_read_however_it_is_cut_and_may_break_off_by_name() {
+    let item = json!({ "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": "häl" }] });
+    let done = json!({ "type": "response.output_item.done", "item": item });
+    let usage = json!({ "input_tokens": 9, "output_tokens": 1, "input_tokens_details": { "cached_tokens": 8 } });
+    let completed = json!({ "type": "response.completed", "response": { "usage": usage } });
+    for size in [1, 5, 100_000] {
+        let text = events(&[done.clone(), completed.clone()]);
+        let mut pieces = vec![head("200 OK", "text/event-stream")];
+        pieces.extend(text.as_bytes().chunks(size).map(<[u8]>::to_vec));
+        let models = models(&serve(pieces, false).await, patience());
+        let (reply, _) = think(&models, ask(MODELS[2], vec![user(1, "hi")])).await;
+        let reply = reply.unwrap();
+        assert_eq!((reply.text.as_str(), reply.stop), ("häl", Stop::EndTurn));
+        assert_eq!(reply.raw.as_ref(), format!("[{item}]"));
+        assert_eq!(reply.usage.unwrap().cache_read, 8);
+    }
+    let failed = json!({ "type": "response.failed", "response": { "error": { "code": "insufficient_quota", "message": "empty" } } });
+    let pieces = vec![
+        head("200 OK", "text/event-stream"),
+        events(&[done, failed]).into(),
+    ];
+    let models = models(&serve(pieces, false).await, patience());
+    let (reply, told) = think(&models, ask(MODELS[2], vec![user(1, "hi")])).await;
+    assert_eq!(reply.unwrap_err().kind, ErrorKind::Spend);
+    assert!(told.is_empty(), "a spend limit is not retried: {told:?}");
+}

@@ -180,3 +180,49 @@ async fn a_reader_that_does_not_read_holds_nothing_up() {
     let reply = Rehearsal::default().think(play(line), deltas).await;
     assert_eq!(reply.unwrap().text, "abcdef");
 }
+
+#[test]
+fn chunks_are_even_whole_and_never_empty() {
+    for (say, count, ms, want) in [
+        ("", None, None, vec![]),
+        ("", Some(3), Some(1), vec![]),
+        ("abc", None, None, vec!["abc"]),
+        ("abc", Some(0), None, vec!["abc"]),
+        ("abc", Some(2), None, vec!["ab", "c"]),
+        ("abc", Some(99), None, vec!["a", "b", "c"]),
+        ("äöü", Some(3), None, vec!["ä", "ö", "ü"]),
+        ("one two", None, Some(5), vec!["one ", "two"]),
+    ] {
+        let line = Line {
+            say: Some(say.to_owned()),
+            chunks: count,
+            chunk_ms: ms,
+            ..Line::default()
+        };
+        assert_eq!(chunks(&line), want, "{say:?} {count:?} {ms:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_is_played_to_its_end_whatever_comes_between() {
+    let script = json!([{ "call": [{ "tool": "ls" }] }, { "say": "{{results}}/{{last_user}}" }]);
+    let mut asked = ask(&format!("@steps\n{script}"));
+    for want in ["", "1/steer", "done", "done"] {
+        let reply = think(asked.clone()).await.0.unwrap();
+        assert_eq!(reply.text, want);
+        let results = reply.calls.iter().map(|call| {
+            Item::Result(session::transcript::ToolResult {
+                call: call.id.clone(),
+                text: "r".into(),
+                is_error: false,
+            })
+        });
+        let results: Vec<_> = results.collect();
+        asked.items.push(Item::Assistant(reply.into()));
+        asked.items.extend(results);
+        asked.items.push(Item::User {
+            seq: 20,
+            text: "steer".into(),
+        });
+    }
+}
