@@ -1,7 +1,10 @@
 //! A sandbox as the hands hold it: its state on disk, its first process and the
 //! link to its guest.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -103,7 +106,7 @@ impl Remote {
 }
 
 /// Removes folder and cgroups of a sandbox that has ended.
-pub(crate) async fn clear(folder: &std::path::Path, groups: &[cgroup::Group]) {
+pub(crate) async fn clear(folder: &Path, groups: &[cgroup::Group]) {
     // The last process leaves its cgroup only when its parent has taken it in.
     let gone = timeout(END, async {
         while !cgroup::remove(groups) {
@@ -114,12 +117,36 @@ pub(crate) async fn clear(folder: &std::path::Path, groups: &[cgroup::Group]) {
     if gone.await.is_err() {
         tracing::error!(folder = %folder.display(), "the cgroups of an ended sandbox stay");
     }
-    match tokio::fs::remove_dir_all(folder).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::error!(folder = %folder.display(), %error, "the folder of an ended sandbox stays");
-        }
-        _ => {}
+    let path = folder.to_owned();
+    // Joining fails only if the runtime goes away, and then nobody is there to tell.
+    let removed = tokio::task::spawn_blocking(move || remove_folder(&path)).await;
+    if let Ok(Err(error)) = removed {
+        tracing::error!(folder = %folder.display(), %error, "the folder of an ended sandbox stays");
     }
+}
+
+/// Removes a folder with all in it. Where we are not root, a command may have
+/// closed folders against us, and an overlay always does.
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(folder)?;
+            fs::remove_dir_all(folder)
+        }
+        other => other,
+    }
+}
+
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Sandbox for Remote {

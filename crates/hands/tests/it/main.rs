@@ -7,6 +7,7 @@ mod limits;
 mod network;
 mod process;
 mod restart;
+mod single;
 mod start;
 mod support;
 mod walls;
