@@ -6,7 +6,7 @@ mod create;
 use futures::FutureExt;
 use session::{Limits, Millis};
 
-use crate::db::{Row, Tx, Value, values};
+use crate::db::{Row, Value, values};
 use crate::{Cursor, Error, Listed, NewCredential, Page, Store};
 use change::{apply, attach, one};
 use create::create;
@@ -179,9 +179,7 @@ impl Store {
             Some(key) => Some(self.prepare(&new.org, key).await?),
             None => None,
         };
-        self.db()
-            .write(|tx: &mut Tx<'_>| create(tx, new, key).boxed(), |_| ())
-            .await
+        self.db().change(|tx| create(tx, new, key).boxed()).await
     }
 
     /// One agent.
@@ -233,22 +231,19 @@ impl Store {
         };
         let (org, id) = (org.to_owned(), id.to_owned());
         self.db()
-            .write(
-                move |tx: &mut Tx<'_>| {
-                    async move {
-                        // The row is taken first, so that two changes follow each other.
-                        if tx.exec(LOCK, &values![change.at, &org, &id]).await? == 0 {
-                            return Err(Error::NotFound);
-                        }
-                        let before = one(tx, &org, &id).await?;
-                        let change = attach(tx, change, &before, key).await?;
-                        apply(tx, before, change).await?;
-                        one(tx, &org, &id).await
+            .change(move |tx| {
+                async move {
+                    // The row is taken first, so that two changes follow each other.
+                    if tx.exec(LOCK, &values![change.at, &org, &id]).await? == 0 {
+                        return Err(Error::NotFound);
                     }
-                    .boxed()
-                },
-                |_| (),
-            )
+                    let before = one(tx, &org, &id).await?;
+                    let change = attach(tx, change, &before, key).await?;
+                    apply(tx, before, change).await?;
+                    one(tx, &org, &id).await
+                }
+                .boxed()
+            })
             .await
     }
 

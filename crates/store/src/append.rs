@@ -92,7 +92,9 @@ impl Store {
             mark: self.mark(),
         };
         let told = self.clone();
-        let done = move |(events, wake): &(Vec<Arc<Logged>>, Wake)| told.tell(events, wake);
+        // The driver knows what it wrote itself.
+        let known = append.epoch.is_some();
+        let done = move |(events, wake): &(Vec<Arc<Logged>>, Wake)| told.tell(events, wake, known);
         let appended = self
             .db()
             .write(|tx| change.append(tx, facts).boxed(), done)
@@ -104,11 +106,14 @@ impl Store {
         appended.map(|(events, _)| events)
     }
 
-    /// Tells everyone here of facts that just became durable.
-    pub(crate) fn tell(&self, events: &[Arc<Logged>], wake: &Wake) {
+    /// Tells everyone here of facts that just became durable; whoever drives
+    /// the session may know them already.
+    pub(crate) fn tell(&self, events: &[Arc<Logged>], wake: &Wake, known: bool) {
         self.count_events(events.len());
         self.hub().tell(&wake.session, events);
-        self.wake(wake.clone());
+        if wake.due || !known {
+            self.wake(wake.clone());
+        }
     }
 
     /// The number of the fact that a message of that key became.

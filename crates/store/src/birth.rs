@@ -41,9 +41,10 @@ impl Store {
         };
         let (told, mark) = (self.clone(), self.mark());
         let lasts = new.birth.as_ref().map(|birth| birth.node.clone()).zip(node);
+        let known = new.birth.is_some();
         let done = move |(created, wake): &(Created, Option<Wake>)| {
             if let (Created::New { events, .. }, Some(wake)) = (created, wake) {
-                told.tell(events, wake);
+                told.tell(events, wake, known);
                 if let Some((node, until)) = &lasts {
                     told.nodes().lasts(node, *until);
                 }

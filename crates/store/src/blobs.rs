@@ -3,7 +3,9 @@
 //! that race for the same number never overwrite each other.
 
 use std::error::Error as StdError;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path as File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +30,11 @@ impl Blobs {
             path: folder.to_owned(),
             source: Arc::new(source),
         };
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        let mut make = DirBuilder::new();
+        make.recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed)?;
         let local = LocalFileSystem::new_with_prefix(folder)
             .map_err(|error| failed(io::Error::other(error)))?;
         Ok(Self(Arc::new(local.with_fsync(true))))

@@ -101,9 +101,7 @@ impl Store {
         new: NewCredential,
     ) -> Result<CredentialRow, Error> {
         let prepared = self.prepare(org, new).await?;
-        self.db()
-            .write(|tx: &mut Tx<'_>| prepared.insert(tx).boxed(), |_| ())
-            .await
+        self.db().change(|tx| prepared.insert(tx).boxed()).await
     }
 
     /// Seals the value of a credential that is to be written.
@@ -199,12 +197,7 @@ impl Store {
         let (sealed, last4) = self.seal(org, id, &secret).await?;
         let (org, id) = (org.to_owned(), id.to_owned());
         self.db()
-            .write(
-                move |tx: &mut Tx<'_>| {
-                    async move { rotate(tx, &org, &id, sealed, last4).await }.boxed()
-                },
-                |_| (),
-            )
+            .change(move |tx| async move { rotate(tx, &org, &id, sealed, last4).await }.boxed())
             .await
     }
 
@@ -219,21 +212,19 @@ impl Store {
     ) -> Result<CredentialRow, Error> {
         let (org, id) = (org.to_owned(), id.to_owned());
         self.db()
-            .write(
-                move |tx: &mut Tx<'_>| {
-                    async move {
-                        let found = found(tx, &org, &id).await?;
-                        tx.exec(NO_DEFAULT, &values![&org, &found.provider]).await?;
-                        tx.exec(DEFAULT, &values![&org, &id]).await?;
-                        Ok(CredentialRow {
-                            is_default: true,
-                            ..found
-                        })
-                    }
-                    .boxed()
-                },
-                |_| (),
-            )
+            .change(move |tx| {
+                async move {
+                    tx.one_at_a_time().await?;
+                    let found = found(tx, &org, &id).await?;
+                    tx.exec(NO_DEFAULT, &values![&org, &found.provider]).await?;
+                    tx.exec(DEFAULT, &values![&org, &id]).await?;
+                    Ok(CredentialRow {
+                        is_default: true,
+                        ..found
+                    })
+                }
+                .boxed()
+            })
             .await
     }
 
@@ -254,6 +245,7 @@ impl Prepared {
     pub(crate) async fn insert(self, tx: &mut Tx<'_>) -> Result<CredentialRow, Error> {
         let Self { row, org, sealed } = self;
         if row.is_default {
+            tx.one_at_a_time().await?;
             tx.exec(NO_DEFAULT, &values![&org, &row.provider]).await?;
         }
         let values = values![

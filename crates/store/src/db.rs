@@ -69,6 +69,15 @@ impl Db {
         }
     }
 
+    /// Runs an operation that nobody needs to hear of, as [`Db::write`] does.
+    pub(crate) async fn change<T, F>(&self, op: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+    {
+        self.write(op, |_| ()).await
+    }
+
     /// Runs one statement in a transaction of its own; how many rows it touched.
     pub(crate) async fn exec(
         &self,
@@ -76,11 +85,8 @@ impl Db {
         values: impl Into<Vec<Value>>,
     ) -> Result<u64, Error> {
         let values = values.into();
-        self.write(
-            move |tx| Box::pin(async move { tx.exec(sql, &values).await }),
-            |_| (),
-        )
-        .await
+        self.change(move |tx| Box::pin(async move { tx.exec(sql, &values).await }))
+            .await
     }
 
     /// Runs one query, outside of any transaction.

@@ -101,26 +101,24 @@ impl Store {
             .wrap(orgs::data_key_of(&org), &Seal::fresh())?;
         let (id, key) = (Noun::Key.id(rand::random()), key.to_owned());
         self.db()
-            .write(
-                move |tx: &mut Tx<'_>| {
-                    async move {
-                        let org = match tx.row(ORGS, &[]).await? {
-                            Some(mut row) => row.text()?,
-                            None => {
-                                tx.exec(ORG, &values![&org, DEFAULT_ORG, data_key, at])
-                                    .await?;
-                                org
-                            }
-                        };
-                        if !given && tx.row(ANY_KEY, &[]).await?.is_some() {
-                            return Ok(false);
+            .change(move |tx| {
+                async move {
+                    tx.one_at_a_time().await?;
+                    let org = match tx.row(ORGS, &[]).await? {
+                        Some(mut row) => row.text()?,
+                        None => {
+                            tx.exec(ORG, &values![&org, DEFAULT_ORG, data_key, at])
+                                .await?;
+                            org
                         }
-                        Ok(insert(tx, &id, &org, "first", &key, at).await? == 1)
+                    };
+                    if !given && tx.row(ANY_KEY, &[]).await?.is_some() {
+                        return Ok(false);
                     }
-                    .boxed()
-                },
-                |_| (),
-            )
+                    Ok(insert(tx, &id, &org, "first", &key, at).await? == 1)
+                }
+                .boxed()
+            })
             .await
     }
 
@@ -178,20 +176,15 @@ impl Store {
         };
         let (made, key) = (row.clone(), new.key.to_owned());
         self.db()
-            .write(
-                move |tx: &mut Tx<'_>| {
-                    async move {
-                        match insert(tx, &made.id, &made.org, &made.name, &key, made.created)
-                            .await?
-                        {
-                            0 => Err(Error::Taken),
-                            _ => Ok(()),
-                        }
+            .change(move |tx| {
+                async move {
+                    match insert(tx, &made.id, &made.org, &made.name, &key, made.created).await? {
+                        0 => Err(Error::Taken),
+                        _ => Ok(()),
                     }
-                    .boxed()
-                },
-                |()| (),
-            )
+                }
+                .boxed()
+            })
             .await?;
         Ok(row)
     }

@@ -83,10 +83,7 @@ impl Store {
         let mine = node.to_owned();
         let claimed = self
             .db()
-            .write(
-                move |tx: &mut Tx<'_>| claim(tx, mine, now, until, limit).boxed(),
-                |_| (),
-            )
+            .change(move |tx| claim(tx, mine, now, until, limit).boxed())
             .await?;
         self.nodes().lasts(node, until);
         Ok(claimed)
@@ -106,10 +103,7 @@ impl Store {
         let (session, mine) = (session.to_owned(), node.to_owned());
         let claimed = self
             .db()
-            .write(
-                move |tx: &mut Tx<'_>| claim_one(tx, session, mine, now, until).boxed(),
-                |_| (),
-            )
+            .change(move |tx| claim_one(tx, session, mine, now, until).boxed())
             .await?;
         self.nodes().lasts(node, until);
         Ok(claimed)
@@ -129,10 +123,7 @@ impl Store {
         let (mine, held) = (node.to_owned(), held.to_vec());
         let lost = self
             .db()
-            .write(
-                move |tx: &mut Tx<'_>| renew(tx, mine, held, until).boxed(),
-                |_| (),
-            )
+            .change(move |tx| renew(tx, mine, held, until).boxed())
             .await?;
         self.nodes().lasts(node, until);
         Ok(lost)
@@ -150,10 +141,7 @@ impl Store {
             }
         };
         self.db()
-            .write(
-                move |tx: &mut Tx<'_>| release(tx, session, epoch, mark).boxed(),
-                done,
-            )
+            .write(move |tx| release(tx, session, epoch, mark).boxed(), done)
             .await
             .map(drop)
     }

@@ -90,7 +90,8 @@ impl Store {
         self.inner.health.fatal()
     }
 
-    /// Hints of every append, here and on other nodes.
+    /// Hints of every append here and on other nodes, except those by which a
+    /// driver on this node told itself nothing new.
     #[must_use]
     pub fn wakes(&self) -> broadcast::Receiver<Wake> {
         self.inner.wakes.subscribe()

@@ -62,10 +62,7 @@ impl Store {
         self.owned(org, session).await?;
         let (org, session) = (org.to_owned(), session.to_owned());
         self.db()
-            .write(
-                move |tx| async move { insert(tx, &org, &session, &new).await }.boxed(),
-                |()| (),
-            )
+            .change(move |tx| async move { insert(tx, &org, &session, &new).await }.boxed())
             .await
     }
 

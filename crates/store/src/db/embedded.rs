@@ -50,7 +50,7 @@ impl Embedded {
         };
         let thread = std::thread::Builder::new()
             .name("oc-write".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || writer.run_to_the_end())
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let doors = Doors {
             writes: Some(writes),
@@ -171,4 +171,97 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::Unavailable(error.to_string()))?
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const COUNT: &str = "SELECT COUNT(*) FROM t";
+
+    async fn open(folder: &Path) -> Embedded {
+        let db = Embedded::open(&folder.join("t.db"), Arc::default(), Arc::default())
+            .await
+            .unwrap();
+        db.write(
+            |tx| tx.script("CREATE TABLE t (n BIGINT NOT NULL)").boxed(),
+            |()| (),
+        )
+        .await
+        .unwrap();
+        db.start_readers().await.unwrap();
+        db
+    }
+
+    async fn put(
+        db: &Embedded,
+        n: Option<i64>,
+        then: fn() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let op = async move |tx: &mut Tx<'_>| -> Result<(), Error> {
+            tx.exec("INSERT INTO t VALUES ($1)", &[Value::from(n)])
+                .await?;
+            then()
+        };
+        db.write(move |tx| Box::pin(async move { op(tx).await }), |()| ())
+            .await
+    }
+
+    async fn count(db: &Embedded) -> i64 {
+        db.rows(COUNT.into(), Vec::new())
+            .await
+            .unwrap()
+            .remove(0)
+            .int()
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failed_operation_undoes_its_own_work_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let ends: [fn() -> Result<(), Error>; 3] =
+            [|| Ok(()), || Err(Error::NotFound), || panic!("a defect")];
+        let all = (0..60usize).map(|n| put(&db, Some(1), ends[n % 3]));
+        let ended = futures::future::join_all(all).await;
+        assert_eq!(ended.iter().filter(|end| end.is_ok()).count(), 20);
+        assert_eq!(
+            ended
+                .iter()
+                .filter(|end| matches!(end, Err(Error::NotFound)))
+                .count(),
+            20
+        );
+        assert_eq!(count(&db).await, 20);
+        assert!(
+            matches!(put(&db, None, || Ok(())).await, Err(Error::Database(_))),
+            "the row must not be NULL"
+        );
+        put(&db, Some(1), || Ok(())).await.unwrap();
+        assert_eq!(count(&db).await, 21);
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_is_finished_before_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let (all, ()) = tokio::join!(
+            futures::future::join_all((0..40).map(|_| put(&db, Some(1), || Ok(())))),
+            db.close()
+        );
+        assert!(put(&db, Some(1), || Ok(())).await.is_err());
+        let kept = all.iter().filter(|end| end.is_ok()).count();
+        let again = open_again(folder.path()).await;
+        assert_eq!(usize::try_from(count(&again).await).unwrap(), kept);
+    }
+
+    async fn open_again(folder: &Path) -> Embedded {
+        let db = Embedded::open(&folder.join("t.db"), Arc::default(), Arc::default())
+            .await
+            .unwrap();
+        db.start_readers().await.unwrap();
+        db
+    }
 }

@@ -13,24 +13,20 @@ const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";
 const TAKEN: &str = "SELECT number, name FROM migrations ORDER BY number";
 const TAKE: &str = "INSERT INTO migrations (number, name) VALUES ($1, $2)";
-/// Nodes that start together take the steps one after the other.
-const ALONE: &str = "SELECT pg_advisory_xact_lock(7165011)";
 
 /// Takes the steps that were not taken yet, all in one transaction.
 pub(super) async fn migrate(db: &Db) -> Result<(), Error> {
-    db.write(|tx| steps(tx).boxed(), |()| ()).await
+    db.change(|tx| steps(tx).boxed()).await
 }
 
 async fn steps(tx: &mut Tx<'_>) -> Result<(), Error> {
-    if tx.is_shared() {
-        tx.script(ALONE).await?;
-    }
+    tx.one_at_a_time().await?;
     tx.script(TABLE).await?;
-    let taken = tx.rows(TAKEN, &[]).await?;
-    for (at, mut row) in taken.into_iter().enumerate() {
+    let rows = tx.rows(TAKEN, &[]).await?;
+    let taken = rows.len();
+    for (at, mut row) in rows.into_iter().enumerate() {
         known(at, row.count()?, &row.text()?)?;
     }
-    let taken = tx.rows(TAKEN, &[]).await?.len();
     for (at, (name, sql)) in STEPS.iter().enumerate().skip(taken) {
         tx.script(sql).await?;
         tx.exec(TAKE, &values![at as u64 + 1, *name]).await?;

@@ -107,7 +107,11 @@ impl Postgres {
         };
         let twice = async {
             match read().await {
-                Err(Error::Unavailable(_)) => read().await,
+                Err(Error::Unavailable(_)) => {
+                    // What killed one may have killed them all.
+                    self.pool.retain(|_, _| false);
+                    read().await
+                }
                 first => first,
             }
         };

@@ -1,7 +1,11 @@
 //! SQLite: how a connection is set up, how a statement runs on it, and what its
 //! errors mean.
 
-use std::path::Path;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -19,12 +23,41 @@ const PREPARED: usize = 128;
 
 /// The one connection that writes.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    own_file(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source: Arc::new(source),
+    })?;
     let conn = Connection::open(path).map_err(|error| classify(&error))?;
     set_up(&conn)?;
     write_ahead(&conn)
         .and_then(|()| conn.pragma_update(None, "synchronous", "full"))
         .map_err(|error| classify(&error))?;
     Ok(conn)
+}
+
+/// Makes a new database a file that only its owner may read; SQLite gives its
+/// other files the same mode. Made aside and linked into place: closing a
+/// descriptor of the database itself would drop the locks on it.
+fn own_file(path: &Path) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let aside = beside(path);
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&aside);
+    let linked = made.and_then(|_| fs::hard_link(&aside, path));
+    fs::remove_file(&aside)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension(format!("{:016x}.new", rand::random::<u64>()))
 }
 
 /// Turns on the write-ahead log. SQLite does not wait for others here, who may
@@ -140,5 +173,69 @@ pub(super) fn classify(error: &rusqlite::Error) -> Error {
             Error::Unavailable(error.to_string())
         }
         _ => Error::Database(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn classified(code: i32) -> Error {
+        classify(&rusqlite::Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn an_error_means_what_a_caller_can_do() {
+        assert!(matches!(classified(ffi::SQLITE_FULL), Error::Full));
+        for fatal in [
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_NOTADB,
+        ] {
+            assert!(matches!(classified(fatal), Error::Fatal(_)), "{fatal}");
+        }
+        for passing in [ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED, ffi::SQLITE_CANTOPEN] {
+            assert!(
+                matches!(classified(passing), Error::Unavailable(_)),
+                "{passing}"
+            );
+        }
+        assert!(matches!(
+            classified(ffi::SQLITE_CONSTRAINT),
+            Error::Database(_)
+        ));
+    }
+
+    #[test]
+    fn the_files_are_their_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oc.db");
+        let conn = open_writer(&path).unwrap();
+        conn.execute_batch("CREATE TABLE t (n BIGINT)").unwrap();
+        let files: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(files.len(), 3, "database, log, index of the log: {files:?}");
+        for file in files {
+            assert_eq!(
+                file.metadata().unwrap().permissions().mode() & 0o777,
+                0o600,
+                "{file:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn row_locks_are_left_out() {
+        assert_eq!(text("SELECT 1 FOR UPDATE SKIP LOCKED"), "SELECT 1");
+        assert_eq!(text("SELECT 1"), "SELECT 1");
     }
 }

@@ -9,6 +9,9 @@ use rusqlite::Connection;
 use super::{Row, Value, postgres, sqlite};
 use crate::Error;
 
+/// The number is ours; any would do.
+const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(7165011)";
+
 /// An open transaction.
 pub(crate) enum Tx<'a> {
     Sqlite(&'a mut Connection),
@@ -71,6 +74,16 @@ impl Tx<'_> {
                 .batch_execute(sql)
                 .await
                 .map_err(|error| postgres::classify(&error)),
+        }
+    }
+
+    /// Lets no other node do, until the end of this transaction, what also asks
+    /// for this: for rare changes that look first and write then.
+    pub(crate) async fn one_at_a_time(&mut self) -> Result<(), Error> {
+        match self {
+            // There is one writer anyway.
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => self.script(ONE_AT_A_TIME).await,
         }
     }
 

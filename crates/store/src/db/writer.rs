@@ -34,8 +34,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until nobody can send any more.
-    pub(super) fn run(mut self) {
+    /// Works until nobody can send any more. Should it end in any other way,
+    /// there is no writer, and the process must know.
+    pub(super) fn run_to_the_end(mut self) {
+        if std::panic::catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+            self.health
+                .take(&Error::Fatal("the writer panicked".to_owned()));
+        }
+    }
+
+    fn run(&mut self) {
         let mut group = Vec::new();
         while let Some(first) = self.jobs.blocking_recv() {
             group.push(first);

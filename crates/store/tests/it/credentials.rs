@@ -10,7 +10,8 @@ use crate::bed::{Bed, both};
 both!(
     a_value_comes_back_for_its_owner,
     one_default_for_each_provider,
-    a_rotated_value_replaces_the_old
+    a_rotated_value_replaces_the_old,
+    many_at_once_leave_one_default,
 );
 
 async fn org(store: &Store) -> String {
@@ -141,4 +142,18 @@ async fn a_rotated_value_replaces_the_old(bed: Bed) {
             .await,
         Err(Error::NotFound)
     ));
+}
+
+async fn many_at_once_leave_one_default(bed: Bed) {
+    let store = bed.open().await;
+    let org = org(&store).await;
+    let made =
+        (0..8).map(|n| store.create_credential(&org, credential(&format!("a{n}"), "openai", true)));
+    futures::future::try_join_all(made).await.unwrap();
+    let ids: Vec<_> = (0..8).map(|n| format!("a{n}")).collect();
+    futures::future::try_join_all(ids.iter().map(|id| store.set_default_credential(&org, id)))
+        .await
+        .unwrap();
+    let defaults = store.credentials(&org).await.unwrap();
+    assert_eq!(defaults.iter().filter(|row| row.is_default).count(), 1);
 }

@@ -7,6 +7,7 @@ use crate::bed::{Bed, both};
 
 both!(
     the_first_key_is_made_once,
+    nodes_that_start_together_make_one_org,
     a_given_first_key_is_made_beside_others,
     a_key_opens_until_it_is_revoked,
     keys_are_their_orgs_own,
@@ -165,4 +166,15 @@ async fn a_use_is_noted_now_and_then(bed: Bed) {
             "at {now}"
         );
     }
+}
+
+async fn nodes_that_start_together_make_one_org(bed: Bed) {
+    let store = bed.open().await;
+    let keys: Vec<_> = (0..6).map(|n| format!("osb_{n}")).collect();
+    let made = keys
+        .iter()
+        .map(|key| store.bootstrap(key, false, Millis(1)));
+    let made = futures::future::try_join_all(made).await.unwrap();
+    assert_eq!(made.iter().filter(|made| **made).count(), 1);
+    assert_eq!(store.orgs().await.unwrap().len(), 1);
 }
