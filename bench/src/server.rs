@@ -24,6 +24,10 @@ impl Server {
         Self::on(tempfile::tempdir_in(".").unwrap())
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the bench is told which program to measure"
+    )]
     pub fn on(data: TempDir) -> Self {
         let program = std::env::var_os("OC")
             .map_or_else(|| PathBuf::from("target/release/oc"), PathBuf::from);

@@ -3,6 +3,10 @@
 //! It is the same workspace and the same lock file, so nothing is fetched that
 //! the outer build does not need as well; its own target folder keeps the two
 //! builds from waiting for each other.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts by their environment"
+)]
 
 use std::env;
 use std::path::PathBuf;

@@ -378,6 +378,10 @@ impl Inner {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "states of sandboxes outlive the server and bear its time"
+)]
 fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -156,6 +156,10 @@ impl Starter {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the search path is passed on; it is no option"
+    )]
     async fn launch(&self, spec: &Spec) -> Result<State, Error> {
         let text = serde_json::to_vec(spec).map_err(|error| Error::Launch(error.to_string()))?;
         let mut child = Command::new(&self.launcher)

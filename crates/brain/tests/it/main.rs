@@ -1,5 +1,5 @@
 //! The providers' clients against the rehearsal server, over real connections.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod cancel;
 mod conversations;

@@ -3,12 +3,13 @@
 //!
 //! A blank one is made once per size, by `mkfs.ext4`, and copied for each
 //! sandbox; only its few used blocks are copied. The loop device goes with the
-//! last mount, so nothing is left behind when the sandbox ends.
+//! last mount, so nothing is left behind when the sandbox ends. All of that takes
+//! longer than the rest of a start, so the hands make a few in advance.
 #![expect(unsafe_code, reason = "loop devices are set up by ioctl")]
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
@@ -107,8 +108,9 @@ fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A copy of the blank disk, mounted on `target`.
-pub(super) fn attach(blank: &Path, image: &Path, target: &Path) -> Done {
+/// A copy of the blank disk as `image`, mounted nowhere yet: it is gone with the
+/// last descriptor unless somebody attaches it.
+pub(crate) fn make(blank: &Path, image: &Path) -> Done<OwnedFd> {
     copy_sparse(blank, image).map_err(trying("copy the blank disk"))?;
     let image = OpenOptions::new()
         .read(true)
@@ -117,16 +119,16 @@ pub(super) fn attach(blank: &Path, image: &Path, target: &Path) -> Done {
         .map_err(trying("disk"))?;
     // The device must stay open until it is mounted, or it clears itself.
     let (device, path) = loop_device(image.as_raw_fd())?;
-    let flags = libc::MS_NODEV | libc::MS_NOSUID | libc::MS_NOATIME;
-    sys::mount(
-        &path,
-        target,
-        "ext4",
-        flags,
-        "noinit_itable,errors=remount-ro",
-    )?;
+    // A flush here would be a flush of the host's disk, for files that need not
+    // outlive a crash of the host.
+    let options = [
+        ("source", path.as_str()),
+        ("errors", "remount-ro"),
+        ("barrier", "0"),
+    ];
+    let mount = sys::detached("ext4", &options, &["noinit_itable"])?;
     drop(device);
-    Ok(())
+    Ok(mount)
 }
 
 fn loop_device(image: RawFd) -> Done<(File, String)> {

@@ -141,6 +141,10 @@ fn only_path(path: &Path) -> Done<OwnedFd> {
 fn free(spec: &Spec, inherited: Inherited) -> Done<(i32, Option<Network>, bool)> {
     let workspace = spec.folder.join("workspace").display().to_string();
     std::fs::create_dir_all(&workspace).map_err(trying("workspace"))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the search path is passed on; it is no option"
+    )]
     let path = std::env::var("PATH").unwrap_or_else(|_| PATH.to_owned());
     let (pid, network) = start(|tell| {
         let boot = Boot {

@@ -116,6 +116,60 @@ pub(super) fn mount_shifted(
     }
 }
 
+/// A file system mounted nowhere: without devices and setuid programs.
+pub(super) fn detached(kind: &str, options: &[(&str, &str)], flags: &[&str]) -> Done<OwnedFd> {
+    const SET_FLAG: u32 = 0;
+    const SET_STRING: u32 = 1;
+    const CREATE: u32 = 6;
+    let none = std::ptr::null::<libc::c_char>();
+    let kind_c = c(kind)?;
+    // SAFETY: valid strings and descriptors; results are owned at once.
+    unsafe {
+        let fs = libc::syscall(libc::SYS_fsopen, kind_c.as_ptr(), 1);
+        let fs = OwnedFd::from_raw_fd(check(fs, &format!("fsopen {kind}"))? as i32);
+        let set = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {
+            libc::syscall(libc::SYS_fsconfig, fs.as_raw_fd(), command, key, value, 0)
+        };
+        for (key, value) in options {
+            let (name, value) = (c(key)?, c(value)?);
+            check(
+                set(SET_STRING, name.as_ptr(), value.as_ptr()),
+                &format!("{kind} {key}"),
+            )?;
+        }
+        for key in flags {
+            check(
+                set(SET_FLAG, c(key)?.as_ptr(), none),
+                &format!("{kind} {key}"),
+            )?;
+        }
+        check(set(CREATE, none, none), &format!("make {kind}"))?;
+        let attributes =
+            libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOATIME;
+        let mount = libc::syscall(libc::SYS_fsmount, fs.as_raw_fd(), 1, attributes);
+        Ok(OwnedFd::from_raw_fd(
+            check(mount, &format!("fsmount {kind}"))? as i32,
+        ))
+    }
+}
+
+/// Puts a mount that is nowhere on a folder.
+pub(super) fn attach(mount: BorrowedFd<'_>, target: impl AsRef<Path>) -> Done {
+    let to = c(target)?;
+    // SAFETY: valid strings and a valid descriptor.
+    let moved = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            to.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    };
+    check(moved, "attach a mount").map(drop)
+}
+
 /// Makes `root` this process's root and lets go of the old one.
 pub(super) fn pivot(root: &Path) -> Done {
     std::env::set_current_dir(root).map_err(trying("enter the new root"))?;

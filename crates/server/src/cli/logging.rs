@@ -20,6 +20,10 @@ pub(super) fn start(config: &Config) -> Result<(), CliError> {
         "text" => false,
         _ => !terminal,
     };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "NO_COLOR is a convention of terminals, no option of ours"
+    )]
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -25,6 +25,10 @@ pub(super) struct Out {
 
 impl Out {
     /// As the options, the environment (`NO_COLOR`, `TERM`) and the terminal say.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "NO_COLOR and TERM are conventions of terminals, no options of ours"
+    )]
     pub(super) fn new(json: bool, no_color: bool) -> Self {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");

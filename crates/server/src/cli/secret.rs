@@ -28,6 +28,7 @@ pub(super) struct KeySource {
 
 impl KeySource {
     /// The key that was given, if any; never asks.
+    #[expect(clippy::disallowed_methods, reason = "the user names the variable")]
     pub(super) fn given(&self) -> Result<Option<SecretString>, CliError> {
         match (&self.key, &self.key_env) {
             (Some(key), _) => whole(key.clone()).map(Some),

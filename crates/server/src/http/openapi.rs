@@ -99,6 +99,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "UPDATE rewrites the snapshot")]
     fn the_committed_document_is_the_generated_one() {
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(SNAPSHOT, text()).unwrap();

@@ -1,6 +1,6 @@
 //! The house from outside: the real server driven through its own doors, and
 //! the rules of the house read from its sources.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod arrows;
 mod cli;

@@ -1,6 +1,11 @@
 //! The store as its callers see it, every test on both databases.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    clippy::disallowed_methods
+)]
 
 mod agents;
 mod alone;

@@ -2,7 +2,12 @@
 //!
 //! Each test runs its body in a child: this very test binary, started again
 //! in new user and network namespaces, for root and ordinary users alike.
-#![allow(unsafe_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods
+)]
 
 use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{CREATED, OK, id, refused, rested};
-use crate::harness::{Server, is, script};
+use crate::harness::{KEY, Server, is, script};
 
 #[tokio::test]
 async fn a_fresh_session_has_its_input_on_record_and_a_token() {
@@ -254,4 +254,36 @@ async fn before_the_first_turn_there_is_no_result_and_no_error() {
         .post(&format!("/v3/sessions/{busy}/cancel"), json!({}))
         .await;
     server.turn_end(&waiting, 1).await;
+}
+
+/// Sends a request and hangs up without waiting for the answer.
+async fn hang_up(server: &Server, body: &Value) {
+    use tokio::io::AsyncWriteExt;
+    let host = server.url.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
+    let body = body.to_string();
+    let head = format!(
+        "POST /v3/sessions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {KEY}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_leaves_no_session_that_nobody_drives() {
+    // No lease runs out while this test waits.
+    let server = Server::with(&[("OC_LEASE_SECONDS", "3600")]);
+    let agent = server.agent("a", "test/script").await;
+    let body = json!({ "agent": agent, "input": "hello" });
+    for _ in 0..10 {
+        futures::future::join_all((0..10).map(|_| hang_up(&server, &body))).await;
+        server
+            .turn_end(&server.session(&agent, "last").await, 1)
+            .await;
+    }
+    let all = server.get("/v3/sessions?limit=100").await;
+    for session in all["data"].as_array().unwrap() {
+        server.turn_end(&id(session), 1).await;
+    }
 }

@@ -11,6 +11,7 @@ use session::id::Noun;
 use session::{Decided, Frozen, Limits, ModelRef, State, decide};
 use sha2::{Digest, Sha256};
 use store::{AgentRow, Created, NewSession, NewToken, Once, Projection, SessionRow};
+use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::object::SessionObject;
@@ -103,16 +104,25 @@ pub async fn create(
         birth: None,
         token: Some(token.clone()),
     };
-    bear(app, new, token).await
+    // In a task of its own: a client that hangs up ends its handler, and between
+    // the lease and the driver there must be no end.
+    let born = tokio::spawn(bear(app.clone(), new, token).in_current_span());
+    born.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "making a session ended badly");
+        Err(Problem::new(
+            Code::Internal,
+            "the session could not be made",
+        ))
+    })
 }
 
 /// Writes the session, and hands it to this node's driver if there is room.
 async fn bear(
-    app: &App,
+    app: App,
     mut new: NewSession,
     token: NewToken,
 ) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
-    let (place, birth) = app.births.reserve(app).unzip();
+    let (place, birth) = app.births.reserve(&app).unzip();
     new.birth = birth;
     let answer = |status, row: SessionRow| {
         Ok((
