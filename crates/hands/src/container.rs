@@ -1,7 +1,7 @@
 //! The `container` driver: what the launcher makes around a guest.
 //!
 //! The launcher is this very program, run again with a hidden first argument, so
-//! that namespaces are made by a process of one thread. It reads a [`Spec`],
+//! that namespaces are made by a process of one thread. It is given a [`Spec`],
 //! builds the sandbox, leaves its first process running on its own and says how
 //! that went. It knows nothing of owners or of what will run inside.
 

@@ -74,6 +74,7 @@ struct Inner {
     table: Mutex<Table>,
     starts: Semaphore,
     refill: Notify,
+    restock: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
     number: AtomicU64,
@@ -99,6 +100,7 @@ impl Hands {
             table: Mutex::default(),
             starts: Semaphore::new(STARTS),
             refill: Notify::new(),
+            restock: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             number: AtomicU64::new(0),
@@ -107,6 +109,7 @@ impl Hands {
         });
         join_all(inner.starter.traces().into_iter().map(|id| inner.adopt(id))).await;
         inner.tasks.spawn(Arc::clone(&inner).keep_warm());
+        inner.tasks.spawn(Arc::clone(&inner).keep_disks());
         Ok(Self { inner })
     }
 
@@ -330,6 +333,7 @@ impl Inner {
         let id = format!("sbx_{now:x}_{number:x}_{:04x}", rand::random::<u16>());
         let uid = self.starter.uid(range);
         let state = self.starter.start(&id, uid, limits, now).await?;
+        self.restock.notify_one();
         Ok(Arc::new(Remote::new(self.starter.folder(&id), state)?))
     }
 
@@ -367,6 +371,20 @@ impl Inner {
             }
             tokio::select! {
                 () = self.refill.notified() => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Keeps a few disks ready for the next starts.
+    async fn keep_disks(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.starter.stock() => {}
+                () = self.stop.cancelled() => return,
+            }
+            tokio::select! {
+                () = self.restock.notified() => {}
                 () = self.stop.cancelled() => return,
             }
         }

@@ -13,6 +13,7 @@ mod caps;
 mod client;
 mod config;
 pub mod container;
+mod disks;
 mod error;
 mod hands;
 mod link;

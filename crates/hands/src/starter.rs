@@ -3,19 +3,20 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::config::{DriverKind, HandsConfig, Launcher, Limits};
 use crate::container::cgroup::{self, Hierarchies};
 use crate::container::spec::{LAUNCH, Spec, State, Walls};
-use crate::container::{RANGE, disk, is_root, root, template};
+use crate::container::{RANGE, is_root, root, template};
+use crate::disks::Disks;
 use crate::error::Error;
 use crate::remote;
 
@@ -39,7 +40,7 @@ struct Common {
     root: bool,
     mounts: PathBuf,
     template: PathBuf,
-    own_disks: bool,
+    disks: Option<Disks>,
     hierarchies: Hierarchies,
 }
 
@@ -121,10 +122,7 @@ impl Starter {
         created_ms: i64,
     ) -> Result<State, Error> {
         let folder = self.folder(id);
-        let walls = match &self.walls {
-            Some(common) => Some(common.walls(&self.dir, id, uid, limits)?),
-            None => None,
-        };
+        let walls = self.walls.as_ref().map(|common| common.walls(id, uid));
         let groups = walls
             .as_ref()
             .map(|walls| walls.groups.clone())
@@ -140,7 +138,11 @@ impl Starter {
             walls,
         };
         let folder = spec.folder.clone();
-        match self.launch(&spec).await {
+        let launched = match self.disk(&spec).await {
+            Ok(disk) => self.launch(&spec, disk).await,
+            Err(error) => Err(error),
+        };
+        match launched {
             Ok(state) => Ok(state),
             Err(error) => {
                 let log = fs::read_to_string(folder.join("guest.log")).unwrap_or_default();
@@ -160,26 +162,20 @@ impl Starter {
         clippy::disallowed_methods,
         reason = "the search path is passed on; it is no option"
     )]
-    async fn launch(&self, spec: &Spec) -> Result<State, Error> {
-        let text = serde_json::to_vec(spec).map_err(|error| Error::Launch(error.to_string()))?;
-        let mut child = Command::new(&self.launcher)
-            .arg(LAUNCH)
+    async fn launch(&self, spec: &Spec, disk: Option<OwnedFd>) -> Result<State, Error> {
+        let text = serde_json::to_string(spec).map_err(|error| Error::Launch(error.to_string()))?;
+        let input = disk.map_or_else(Stdio::null, Stdio::from);
+        let child = Command::new(&self.launcher)
+            .args([LAUNCH, &text])
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .stdin(Stdio::piped())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(Error::io("run the launcher"))?;
-        let input = child.stdin.take();
-        let run = async {
-            if let Some(mut input) = input {
-                input.write_all(&text).await?;
-            }
-            child.wait_with_output().await
-        };
-        let output = timeout(self.deadline, run)
+        let output = timeout(self.deadline, child.wait_with_output())
             .await
             .map_err(|_| Error::Deadline("the launcher did not end"))?
             .map_err(Error::io("run the launcher"))?;
@@ -189,11 +185,29 @@ impl Starter {
         serde_json::from_slice(&output.stdout).map_err(|error| Error::Launch(error.to_string()))
     }
 
+    /// The disk for a sandbox, if it gets one of its own.
+    async fn disk(&self, spec: &Spec) -> Result<Option<OwnedFd>, Error> {
+        match self.walls.as_ref().and_then(|walls| walls.disks.as_ref()) {
+            Some(disks) => disks
+                .take(&spec.folder, spec.limits.disk_bytes)
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes disks in advance until enough are there.
+    pub(crate) async fn stock(&self) {
+        if let Some(disks) = self.walls.as_ref().and_then(|walls| walls.disks.as_ref()) {
+            disks.stock().await;
+        }
+    }
+
     /// What holds here, for [`Caps`](crate::Caps).
     pub(crate) fn walled(&self) -> Option<Walled<'_>> {
         self.walls.as_ref().map(|walls| Walled {
             root: walls.root,
-            own_disks: walls.own_disks,
+            own_disks: walls.disks.is_some(),
             hierarchies: &walls.hierarchies,
         })
     }
@@ -225,50 +239,29 @@ impl Common {
         fs::create_dir_all(&template).map_err(Error::io("make the template"))?;
         let template = template::make(&template).map_err(Error::io("make the template"))?;
         let root = is_root();
-        let blank = blank_path(dir, config.limits.disk_bytes);
-        let own_disks = root
-            && match disk::blank(&blank, config.limits.disk_bytes) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(%error, "no mkfs.ext4: the disk of sandboxes has no limit");
-                    false
-                }
-            };
+        let disks = if root {
+            Disks::open(dir, config.limits.disk_bytes)?
+        } else {
+            None
+        };
         Ok(Self {
             root,
             mounts,
             template,
-            own_disks,
+            disks,
             hierarchies: Hierarchies::open(),
         })
     }
 
-    fn walls(
-        &self,
-        dir: &Path,
-        id: &str,
-        uid: Option<u32>,
-        limits: Limits,
-    ) -> Result<Walls, Error> {
-        let blank = if self.own_disks {
-            let blank = blank_path(dir, limits.disk_bytes);
-            disk::blank(&blank, limits.disk_bytes).map_err(Error::io("make a blank disk"))?;
-            Some(blank)
-        } else {
-            None
-        };
-        Ok(Walls {
+    fn walls(&self, id: &str, uid: Option<u32>) -> Walls {
+        Walls {
             uid,
             mounts: self.mounts.clone(),
             template: self.template.clone(),
-            blank,
+            own_disk: self.disks.is_some(),
             groups: self.hierarchies.groups(id),
-        })
+        }
     }
-}
-
-fn blank_path(dir: &Path, bytes: u64) -> PathBuf {
-    dir.join(format!("blank-{bytes}.ext4"))
 }
 
 /// The guest program as a file, named by its content: a newer server does not

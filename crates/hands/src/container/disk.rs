@@ -46,7 +46,7 @@ pub(crate) fn blank(path: &Path, bytes: u64) -> io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let beside = path.with_extension(format!("new{}", std::process::id()));
+    let beside = path.with_extension(format!("new-{:?}", std::thread::current().id()));
     File::create(&beside)?.set_len(bytes)?;
     // No journal: the disk does not outlive a crash of the host anyway.
     let made = Command::new("mkfs.ext4")

@@ -1,15 +1,16 @@
 //! The launcher: one process of one thread that makes a sandbox, leaves its
 //! first process behind and ends.
 //!
-//! It reads a [`Spec`] from its input. When the guest runs it writes
+//! It is given a [`Spec`] and, as its input, the disk. When the guest runs it writes
 //! `state.json` and repeats it on its output; otherwise it says why not on its
 //! error output and leaves nothing running. Because it ends, the sandbox is
 //! nobody's child and outlives whoever asked for it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -38,11 +39,12 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
 /// returns at once. Must be the first thing a program does that uses the hands
 /// with [`Launcher::Itself`](crate::Launcher::Itself): no thread may run yet.
 pub fn launcher_main(args: impl IntoIterator<Item = OsString>) {
-    if args.into_iter().nth(1).is_none_or(|first| first != LAUNCH) {
+    let mut args = args.into_iter().skip(1);
+    if args.next().is_none_or(|first| first != LAUNCH) {
         return;
     }
     sys::close_from(3);
-    match launch() {
+    match launch(&args.next().unwrap_or_default()) {
         Ok(state) => {
             let text = serde_json::to_vec(&state).unwrap_or_default();
             let mut out = std::io::stdout();
@@ -65,12 +67,9 @@ struct Inherited {
     held: Held,
 }
 
-fn launch() -> Done<State> {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(trying("read the spec"))?;
-    let spec: Spec = serde_json::from_str(&text).map_err(trying("read the spec"))?;
+fn launch(spec: &OsStr) -> Done<State> {
+    let spec = serde_json::from_slice(spec.as_bytes());
+    let spec: Spec = spec.map_err(trying("read the spec"))?;
     std::env::set_current_dir(&spec.folder).map_err(trying("enter the sandbox's folder"))?;
     let open = |path: &Path| {
         File::open(path)

@@ -6,11 +6,12 @@
 //! copied up when written; without root the host's `/usr` can only be read.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use super::dev;
 use super::spec::{Spec, Walls};
 use super::sys::{self, Done, trying};
-use super::{dev, disk};
 
 /// Where programs come from.
 const USR: &str = "/usr";
@@ -35,12 +36,11 @@ pub(super) fn shifted(
     userns: std::os::fd::BorrowedFd<'_>,
 ) -> Done<Root> {
     let place = Places::enter(walls)?;
-    let disk = match &walls.blank {
-        Some(blank) => {
-            disk::attach(blank, &spec.folder.join("disk.ext4"), &place.disk)?;
-            place.disk.clone()
-        }
-        None => folder(&spec.folder.join("disk"))?,
+    let disk = if walls.own_disk {
+        sys::attach(std::io::stdin().as_fd(), &place.disk)?;
+        place.disk.clone()
+    } else {
+        folder(&spec.folder.join("disk"))?
     };
     let layers = Layers::make(&disk, Some(uid))?;
     sys::mount_shifted(&walls.template, &place.base, userns)?;
@@ -52,7 +52,7 @@ pub(super) fn shifted(
     Ok(Root {
         path: place.root,
         spool: layers.spool,
-        own_disk: walls.blank.is_some(),
+        own_disk: walls.own_disk,
     })
 }
 

@@ -9,7 +9,8 @@ use super::cgroup::Group;
 use super::net::Network;
 use crate::config::Limits;
 
-/// The hidden first argument that makes a program the launcher.
+/// The hidden first argument that makes a program the launcher; the second is its
+/// [`Spec`].
 pub(crate) const LAUNCH: &str = "--oc-launch-sandbox";
 
 /// One sandbox to start.
@@ -38,8 +39,8 @@ pub(crate) struct Walls {
     pub(crate) mounts: PathBuf,
     /// The template's own files.
     pub(crate) template: PathBuf,
-    /// An empty file system to be copied for the disk.
-    pub(crate) blank: Option<PathBuf>,
+    /// Whether the launcher's input is the disk, a mount that is nowhere yet.
+    pub(crate) own_disk: bool,
     /// The cgroups to make.
     pub(crate) groups: Vec<Group>,
 }
