@@ -37,6 +37,9 @@ pub enum ServeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Another server runs on the data folder.
+    #[error("another server runs on {0}; end it first, or give --data another folder")]
+    Taken(PathBuf),
     /// The database or the master key cannot be used.
     #[error("the store cannot be used: {0}")]
     Store(#[from] store::Error),

@@ -218,6 +218,7 @@ impl From<store::Error> for Problem {
             Error::Stale { .. } => {
                 Self::new(Code::Busy, "the session is changing too fast; try again")
             }
+            Error::Nul => Self::new(Code::Invalid, "a text cannot hold the character U+0000"),
             Error::Full => Self::new(Code::StorageFull, "the server's disk is full"),
             Error::Unavailable(why) => {
                 tracing::warn!(%why, "the database is unavailable");

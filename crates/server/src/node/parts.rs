@@ -27,6 +27,11 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
         source,
     })?;
     let store = open_store(&config).await?;
+    // Alone on its file, this node need not wait for the leases of a dead one.
+    // A second server there would not hear what the first appends.
+    if !store.alone().await? && config.database_url.is_none() {
+        return Err(ServeError::Taken(data));
+    }
     let first_key = first_key(&store, &config).await?;
     let policy = egress::Policy {
         allow_private: config.allow_private,

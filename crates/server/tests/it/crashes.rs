@@ -146,3 +146,16 @@ async fn a_drain_hands_over_within_its_time_and_a_restart_goes_on() {
     let events = server.events(&session).await;
     assert_eq!(marks(&events).len(), 2);
 }
+
+#[tokio::test]
+async fn a_second_server_on_the_same_folder_is_refused_in_words() {
+    let server = Server::start();
+    let second = std::process::Command::new(Server::program())
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(server.data.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success());
+    assert!(said.contains("another server runs on"), "{said}");
+}
