@@ -19,9 +19,10 @@ mod serve;
 mod unbuilt;
 mod v3;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Router};
+use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use serve::serve;
@@ -42,8 +43,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(ops::routes())
 }
 
-/// The whole face, ready to serve.
-pub fn router(app: App) -> Router {
+/// The whole face, ready to serve. `tasks` owns what must outlive its request.
+fn router(app: App, tasks: TaskTracker) -> Router {
     let (built, _) = routes().split_for_parts();
     built
         .merge(unbuilt::routes())
@@ -51,6 +52,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), request::every))
         // Outermost: a page must be able to read refusals too.
+        .layer(Extension(tasks))
         .layer(from_fn(cors::open))
         .with_state(app)
 }

@@ -33,15 +33,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the routes until the node drains; returns when no connection is left.
 pub async fn serve(app: App, listener: TcpListener) {
-    let service = TowerToHyperService::new(super::router(app.clone()));
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
-    let connections = TaskTracker::new();
+    let tasks = TaskTracker::new();
+    let service = TowerToHyperService::new(super::router(app.clone(), tasks.clone()));
     while let Some((stream, seat)) = accept(&listener, &seats, &app.drain).await {
-        connections.spawn(converse(stream, service.clone(), app.drain.clone(), seat));
+        tasks.spawn(converse(stream, service.clone(), app.drain.clone(), seat));
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    tasks.close();
+    tasks.wait().await;
 }
 
 /// The next connection and its seat; `None` once the node drains.

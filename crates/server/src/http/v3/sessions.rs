@@ -4,12 +4,13 @@
 mod create;
 mod object;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use session::{Command, Phase};
 use store::SessionFilter;
+use tokio_util::task::TaskTracker;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -61,11 +62,12 @@ pub struct SessionParams {
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn start(
     State(app): State<App>,
+    Extension(tasks): Extension<TaskTracker>,
     Org(org): Org,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
-    create::create(&app, org, &headers, &sent).await
+    create::create(&app, &tasks, org, &headers, &sent).await
 }
 
 /// List sessions, newest first

@@ -67,7 +67,8 @@ async fn filters_show_what_they_say_and_nothing_else() {
             .unwrap()
     };
     let kind = |event: &Value| event["type"].as_str().unwrap().to_owned();
-    let table: [(&str, Box<dyn Fn(&Value) -> bool>); 9] = [
+    type Wanted<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
+    let table: [(&str, Wanted); 9] = [
         ("level=user", Box::new(|e| level(e) == 0)),
         ("level=progress", Box::new(|e| level(e) <= 1)),
         ("level=internal", Box::new(|_| true)),

@@ -11,6 +11,7 @@ use session::id::Noun;
 use session::{Decided, Frozen, Limits, ModelRef, State, decide};
 use sha2::{Digest, Sha256};
 use store::{AgentRow, Created, NewSession, NewToken, Once, Projection, SessionRow};
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use utoipa::ToSchema;
 
@@ -68,9 +69,11 @@ struct Metadata<'a> {
     metadata: Option<&'a RawValue>,
 }
 
-/// Makes a session, or finds the one that the same request made before.
+/// Makes a session, or finds the one that the same request made before. `tasks`
+/// owns the work that must not end with the request.
 pub async fn create(
     app: &App,
+    tasks: &TaskTracker,
     org: String,
     headers: &HeaderMap,
     sent: &Sent,
@@ -106,7 +109,7 @@ pub async fn create(
     };
     // In a task of its own: a client that hangs up ends its handler, and between
     // the lease and the driver there must be no end.
-    let born = tokio::spawn(bear(app.clone(), new, token).in_current_span());
+    let born = tasks.spawn(bear(app.clone(), new, token).in_current_span());
     born.await.unwrap_or_else(|error| {
         tracing::error!(%error, "making a session ended badly");
         Err(Problem::new(
