@@ -43,8 +43,6 @@ pub struct Boot {
     pub home: String,
     /// Carry connections and answer names.
     pub network: bool,
-    /// Connections do not come by themselves: tell programs of the proxy.
-    pub proxy: bool,
     /// The sandbox has a system call filter, to which each command's is added.
     pub confine: bool,
     /// Variables every command gets.

@@ -4,14 +4,19 @@
 //! given. Nothing is decided here.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use guest::mux::{Channel, Incoming};
 use guest::net::carry;
 use guest::request::{CONNECTED, Open, Resolved, send};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::config::{Dial, Resolve, Target, To};
+
+/// A gate that has not decided and connected by then does not.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The two ways out.
 #[derive(Clone)]
@@ -44,7 +49,8 @@ impl Outward {
                 self.carry(sandbox, To::Name(host, port), channel).await;
             }
             Ok(Open::Resolve { name }) => {
-                let resolved = match (self.resolve)(name).await {
+                let resolved = timeout(PATIENCE, (self.resolve)(name)).await;
+                let resolved = match resolved.unwrap_or(Err(io::ErrorKind::TimedOut.into())) {
                     Ok(addresses) => Resolved::Addresses(addresses),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Resolved::NoName,
                     Err(_) => Resolved::Failed,
@@ -57,8 +63,9 @@ impl Outward {
     }
 
     async fn carry(&self, sandbox: String, to: To, channel: Channel) {
+        let dialled = timeout(PATIENCE, (self.dial)(Target { sandbox, to }));
         let connected = tokio::select! {
-            connected = (self.dial)(Target { sandbox, to }) => connected,
+            connected = dialled => connected.unwrap_or(Err(io::ErrorKind::TimedOut.into())),
             () = channel.tx.broken() => return,
         };
         match connected {

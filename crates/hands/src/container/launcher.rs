@@ -242,9 +242,8 @@ fn first_process(
         pids: spec.limits.pids.into(),
         disk_bytes,
         network: true,
-        proxy: !network.redirect,
         confine: true,
-        env: variables(PATH),
+        env: [variables(PATH), proxies(&network)].concat(),
         ..Boot::default()
     };
     report(tell, &Some(network))?;
@@ -264,11 +263,23 @@ fn become_guest(mut boot: Boot, inherited: &Inherited) -> Done<std::convert::Inf
     sys::place(inherited.log.as_fd(), 2)?;
     let text = serde_json::to_vec(&boot).map_err(trying("boot"))?;
     let told = sys::memory_file(&text)?;
+    // Nothing inherited has that number: the launcher's first descriptor is its record.
     if told.as_raw_fd() != BOOT_FD {
         sys::place(told.as_fd(), BOOT_FD)?;
     }
     sys::keep(told.as_fd())?;
     Err(sys::execute(inherited.guest.as_fd(), c"guest"))
+}
+
+/// Where connections do not come to the guest by themselves, programs must be told.
+fn proxies(network: &Network) -> Vec<(String, String)> {
+    if network.redirect {
+        return Vec::new();
+    }
+    let guest = format!("http://127.0.0.1:{LISTENER_PORT}");
+    ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
+        .map(|name| (name.to_owned(), guest.clone()))
+        .to_vec()
 }
 
 /// Variables of every command.
