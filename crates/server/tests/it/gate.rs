@@ -23,8 +23,19 @@ async fn private_link_local_and_metadata_addresses_are_shut_at_once_and_counted(
     server.turn_end(&session, 1).await;
     let result = server.result(&session).await;
     assert_eq!(result.lines().count(), 6, "{result}");
-    assert!(result.lines().all(|line| line.ends_with(" shut")), "{result}");
-    let metrics = server.http().get(server.at("/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(
+        result.lines().all(|line| line.ends_with(" shut")),
+        "{result}"
+    );
+    let metrics = server
+        .http()
+        .get(server.at("/metrics"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     for reason in ["metadata", "private"] {
         let counted = metrics
             .lines()
@@ -49,6 +60,10 @@ async fn the_servers_own_api_and_the_hosts_loopback_are_not_to_be_seen_from_insi
     server.turn_end(&session, 1).await;
     let result = server.result(&session).await;
     let words: Vec<_> = result.split_whitespace().collect();
-    assert_eq!((words.first(), words.last()), (Some(&"shut"), Some(&"lo")), "{result}");
+    assert_eq!(
+        (words.first(), words.last()),
+        (Some(&"shut"), Some(&"lo")),
+        "{result}"
+    );
     assert!(words[1..].iter().all(|word| *word == "lo"), "{result}");
 }
