@@ -5,10 +5,9 @@
 //! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|memory …]`;
 //! without a name all run. The server is `target/release/oc`, or `OC`.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "a bench that cannot go on stops"
 )]
 

@@ -1,7 +1,7 @@
 //! One node: builds the parts, owns every task, and ends them in order.
 //!
-//! Start: data folder and master key, store, first key, gate and hands, models,
-//! then the listener; only then is the address written and work taken. Stop:
+//! Start: the listener, data folder and master key, store, first key, gate and
+//! hands, models; only then is the address written and work taken. Stop:
 //! no new work, runs stop between steps or hand over within one, streams close
 //! with a retry hint, everything is gone within ten seconds. A `kill -9` at any
 //! moment loses nothing that was acknowledged.
@@ -69,15 +69,14 @@ pub enum ServeError {
 ///
 /// # Errors
 /// If a part cannot be made, or the store fails for good.
-pub async fn serve(config: Config) -> Result<(), ServeError> {
+pub async fn serve(mut config: Config) -> Result<(), ServeError> {
+    let address = config.listen;
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    // Links that are handed out name the port we really have.
+    config.listen = bound;
     let (app, first_key) = parts::build(config).await?;
-    let address = app.config.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Listen { address, source })?;
-    let bound = listener
-        .local_addr()
-        .map_err(|source| ServeError::Listen { address, source })?;
     parts::write_address(&app.config, bound)?;
     announce(bound, first_key.as_deref());
 

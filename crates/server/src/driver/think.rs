@@ -75,7 +75,12 @@ impl Run {
                 biased;
                 ended = &mut thinking => break ended,
                 stopped = &mut cut => { stopped?; return Ok(Thought::Cut); }
-                Some(delta) = said.recv() => pass_on(app.deltas.speak(&session), &turn, delta),
+                Some(delta) = said.recv() => {
+                    if matches!(delta, Said::Retry { .. }) {
+                        app.metrics.model_retry(provider);
+                    }
+                    pass_on(app.deltas.speak(&session), &turn, delta);
+                }
             }
         };
         while let Ok(delta) = said.try_recv() {

@@ -106,34 +106,8 @@ async fn take(store: &Store, step: Step, now: &mut i64) -> String {
             rest,
             key,
         } => {
-            let head = store
-                .session(ORG, &id(session))
-                .await
-                .map_or(0, |row| row.head);
-            let head = head.saturating_add_signed(off.into());
-            let append = Append {
-                epoch: epoch.map(u64::from),
-                at: Millis(*now),
-                drafts: vec![draft("user.message"); count.into()],
-                project: project(head + u64::from(count), !rest),
-                lease: if rest {
-                    LeaseChange::Release
-                } else {
-                    LeaseChange::Keep
-                },
-                dedupe: key.map(|key| Dedupe {
-                    key: key.to_string(),
-                }),
-                ..next("", head)
-            };
-            said(
-                store
-                    .append(Append {
-                        session: &id(session),
-                        ..append
-                    })
-                    .await,
-            )
+            let wish = (off, epoch, count, rest, key);
+            append(store, &id(session), wish, *now).await
         }
         Step::Claim { node, limit } => said(
             store
@@ -177,6 +151,35 @@ async fn take(store: &Store, step: Step, now: &mut i64) -> String {
                 .await,
         ),
     }
+}
+
+/// Appends with a head that may be off, an epoch that may be old, and a key that
+/// may have been used.
+async fn append(
+    store: &Store,
+    session: &str,
+    (off, epoch, count, rest, key): (i8, Option<u8>, u8, bool, Option<u8>),
+    now: i64,
+) -> String {
+    let head = store.session(ORG, session).await.map_or(0, |row| row.head);
+    let head = head.saturating_add_signed(off.into());
+    let append = Append {
+        session,
+        epoch: epoch.map(u64::from),
+        at: Millis(now),
+        drafts: vec![draft("user.message"); count.into()],
+        project: project(head + u64::from(count), !rest),
+        lease: if rest {
+            LeaseChange::Release
+        } else {
+            LeaseChange::Keep
+        },
+        dedupe: key.map(|key| Dedupe {
+            key: key.to_string(),
+        }),
+        ..next("", head)
+    };
+    said(store.append(append).await)
 }
 
 fn asked(session: u8, key: Option<u8>, request: u8, born: bool, now: i64) -> NewSession {
