@@ -261,6 +261,7 @@ pub(super) fn enter(groups: &[Group]) -> Done {
 /// Files to write, and whether a limit fails with them.
 fn settings(control: Control, limits: &Limits) -> Vec<(&'static str, String, bool)> {
     let memory = limits.memory_bytes.to_string();
+    let sockets = (limits.memory_bytes / 4).to_string();
     let quota = (f64::from(limits.cpus) * PERIOD as f64) as u64;
     let pids = limits.pids.to_string();
     match control {
@@ -268,6 +269,9 @@ fn settings(control: Control, limits: &Limits) -> Vec<(&'static str, String, boo
             ("memory.limit_in_bytes", memory.clone(), true),
             // Memory and swap together: no swap beyond the limit. Absent without swap accounting.
             ("memory.memsw.limit_in_bytes", memory, false),
+            // Buffers of TCP are counted apart here, and all of the host shares
+            // their bound: a few thousand unread connections would use it up.
+            ("memory.kmem.tcp.limit_in_bytes", sockets, false),
         ],
         Control::Cpu => vec![
             ("cpu.cfs_period_us", PERIOD.to_string(), true),

@@ -56,12 +56,19 @@ pub(super) fn devices(root: &Path) -> Done {
     Ok(())
 }
 
-/// Memory folders: their content counts as the sandbox's memory.
+/// Memory folders: their content counts as the sandbox's memory. Filled to the
+/// brim, both together leave a quarter of it for programs.
 pub(super) fn memory_folders(root: &Path, memory: u64) -> Done {
-    let half = memory / 2;
+    let (half, quarter) = (memory / 2, memory / 4);
     let data = |size: u64| format!("mode=1777,size={size}");
     sys::mount("tmpfs", root.join("tmp"), "tmpfs", PLAIN, &data(half))?;
-    sys::mount("tmpfs", root.join("dev/shm"), "tmpfs", PLAIN, &data(half))
+    sys::mount(
+        "tmpfs",
+        root.join("dev/shm"),
+        "tmpfs",
+        PLAIN,
+        &data(quarter),
+    )
 }
 
 /// What can only be mounted by the first process of the new namespaces, while

@@ -104,6 +104,11 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNET,
 ];
 
+/// `which` of setpriority(2): one process. Its groups and users hold the guest.
+const PRIO_PROCESS: u64 = 0;
+/// `which` of ioprio_set(2): one process.
+const IOPRIO_WHO_PROCESS: u64 = 1;
+
 fn forbidden() -> Done<BpfProgram> {
     let argument = |index: u8, op: Op, value: u64| {
         SeccompCondition::new(index, Len::Dword, op, value).map_err(trying("filter"))
@@ -130,6 +135,23 @@ fn forbidden() -> Done<BpfProgram> {
         libc::SYS_prlimit64,
         vec![rule(vec![argument(0, Op::Ne, 0)?])?],
     );
+    // The guest must get its turn: no command may put it last in the line.
+    let slowing = [
+        libc::SYS_sched_setaffinity,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setscheduler,
+    ];
+    for call in slowing {
+        rules.insert(call, vec![rule(vec![argument(0, Op::Eq, 1)?])?]);
+    }
+    for (call, process) in [
+        (libc::SYS_setpriority, PRIO_PROCESS),
+        (libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS),
+    ] {
+        let others = rule(vec![argument(0, Op::Ne, process)?])?;
+        rules.insert(call, vec![others, rule(vec![argument(1, Op::Eq, 1)?])?]);
+    }
     // Typing into somebody's terminal.
     let typing = [libc::TIOCSTI, libc::TIOCLINUX];
     let typed = typing.map(|request| rule(vec![argument(1, Op::Eq, request)?]));

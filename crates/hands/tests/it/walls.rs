@@ -257,3 +257,27 @@ async fn what_a_machine_can_isolate_is_found_by_doing_it() {
         "nothing is left"
     );
 }
+
+#[tokio::test]
+async fn no_command_can_slow_the_guest_down_or_fill_all_memory_with_files() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    for slower in [
+        "renice 19 -p 1",
+        "renice 19 -g 1",
+        "chrt -i -p 0 1",
+        "taskset -p 1 1",
+        "ionice -c3 -p 1",
+    ] {
+        denied(&sandbox, slower).await;
+    }
+    // What a command does to itself is its own affair.
+    assert_eq!(says(&sandbox, "nice -n 5 nice").await, "5");
+    // Both memory folders filled to the brim leave room for the next command.
+    run(
+        &sandbox,
+        "head -c 9G /dev/zero > /tmp/a; head -c 9G /dev/zero > /dev/shm/b",
+    )
+    .await;
+    assert_eq!(says(&sandbox, "echo alive").await, "alive");
+}
