@@ -280,4 +280,5 @@ async fn no_command_can_slow_the_guest_down_or_fill_all_memory_with_files() {
     )
     .await;
     assert_eq!(says(&sandbox, "echo alive").await, "alive");
+    bench.end().await;
 }
