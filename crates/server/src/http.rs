@@ -51,8 +51,8 @@ fn router(app: App, tasks: TaskTracker) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), request::every))
-        // Outermost: a page must be able to read refusals too.
         .layer(Extension(tasks))
+        // Outermost: a page must be able to read refusals too.
         .layer(from_fn(cors::open))
         .with_state(app)
 }

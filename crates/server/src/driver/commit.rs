@@ -4,7 +4,7 @@
 //! wrote is folded first and the command is decided anew on that state, so the
 //! facts always follow from everything before them.
 
-use session::{Command, Decided, Refusal, decide, duty};
+use session::{Command, Decided, decide};
 use store::{Append, LeaseChange, Projection};
 
 use super::run::{Run, Stopped};
@@ -29,7 +29,10 @@ impl Run {
             let decided = match decided {
                 Ok(decided) if decided.drafts.is_empty() => return Ok(()),
                 Ok(decided) => decided,
-                Err(refusal) => return self.overtaken(refusal),
+                Err(refusal) => {
+                    tracing::debug!(%refusal, "overtaken");
+                    return Ok(());
+                }
             };
             match self.append(decided, now).await {
                 Ok(()) => return Ok(()),
@@ -69,14 +72,6 @@ impl Run {
             }
         }
         debug_assert_eq!(self.fold.state, state, "decide and fold must agree");
-        Ok(())
-    }
-
-    fn overtaken(&self, refusal: Refusal) -> Result<(), Stopped> {
-        tracing::debug!(%refusal, "overtaken");
-        // Asking the duty again must lead elsewhere, or the run would spin.
-        let now = duty(&self.frozen, &self.fold.state, clock::now());
-        tracing::trace!(?now, "the duty now");
         Ok(())
     }
 }
