@@ -6,6 +6,7 @@
 //!   [`tools`] carries out one call in a sandbox.
 //! * [`http`] parses requests into commands and renders answers; it holds no
 //!   rules.
+//! * [`points`] are the moments at which a drill may crash a process.
 //! * [`cli`] is a client of the HTTP face like any other.
 
 pub mod app;
@@ -17,5 +18,6 @@ pub mod driver;
 pub mod http;
 pub mod metrics;
 pub mod node;
+pub mod points;
 pub mod prompts;
 pub mod tools;

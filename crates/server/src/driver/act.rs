@@ -14,6 +14,7 @@ use session::state::OpenCall;
 use session::tool::{self, Kind};
 
 use super::run::{Run, Stopped};
+use crate::points;
 use crate::tools::{self, Done};
 
 /// What the model is told of a call whose sandbox is gone.
@@ -37,6 +38,7 @@ impl Run {
             let receipt = stopped.unwrap_or_else(|| unknown(open));
             return self.done(open, receipt).await;
         }
+        points::passed("intent.written");
         // An intent written before this run began may have been carried out
         // already: without the sandbox that would know, nobody can tell.
         let inherited = open.seq <= self.own_since;
@@ -62,6 +64,7 @@ impl Run {
             let obtained = app.hands.obtain(&session, None).await?;
             begun.store(open.seq, Ordering::Relaxed);
             let mut receipt = tools::carry_out(&*obtained.sandbox, open).await?;
+            points::passed("exec.finished");
             if obtained.fresh && lost_before {
                 receipt.result.text = format!("{ANEW}\n{}", receipt.result.text);
             }

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::{Born, Handle};
 use crate::app::App;
-use crate::clock;
+use crate::{clock, points};
 
 /// Why a run stopped before its session was at rest.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +129,10 @@ impl Run {
             self.may_go_on()?;
             match duty(&self.frozen, &self.fold.state, clock::now()) {
                 Duty::Rest => return self.rest().await,
-                Duty::Begin => self.commit(Command::Begin).await?,
+                Duty::Begin => {
+                    self.commit(Command::Begin).await?;
+                    points::passed("turn.begun");
+                }
                 Duty::Think => self.think().await?,
                 Duty::Compact => self.compact().await?,
                 Duty::Act(open) => self.act(&open).await?,

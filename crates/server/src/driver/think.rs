@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::failure;
 use super::run::{Run, Stopped};
 use crate::deltas::Delta;
+use crate::points;
 
 /// Deltas that wait to be passed on.
 const DEPTH: usize = 64;
@@ -79,6 +80,7 @@ impl Run {
                     if matches!(delta, Said::Retry { .. }) {
                         app.metrics.model_retry(provider);
                     }
+                    points::passed("model.streaming");
                     pass_on(app.deltas.speak(&session), &turn, delta);
                 }
             }
