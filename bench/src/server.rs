@@ -37,6 +37,7 @@ impl Server {
             .env("OC_BOOTSTRAP_KEY", KEY)
             .env("OC_LOG", "error")
             .env("OC_MAX_RUNNING", "4096")
+            .env("OC_ORG_TURNS", "4096")
             .stdout(Stdio::piped())
             .spawn()
             .expect("build the server first: cargo build --release -p server");

@@ -88,7 +88,7 @@ impl Births {
     /// `None` if this node has no room, and the session is to be born free.
     #[must_use]
     pub fn reserve(&self, app: &App) -> Option<(Place, Birth)> {
-        if app.running.len() >= app.config.max_running || app.drain.is_cancelled() {
+        if app.running.len() >= app.config.node.max_running || app.drain.is_cancelled() {
             return None;
         }
         let place = Place(self.to.clone().try_reserve_owned().ok()?);
@@ -187,6 +187,7 @@ async fn claim(app: &App, runs: &mut JoinSet<(String, u64)>) -> bool {
     const BATCH: usize = 64;
     let room = app
         .config
+        .node
         .max_running
         .saturating_sub(app.running.len())
         .min(BATCH);

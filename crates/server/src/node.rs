@@ -70,12 +70,12 @@ pub enum ServeError {
 /// # Errors
 /// If a part cannot be made, or the store fails for good.
 pub async fn serve(mut config: Config) -> Result<(), ServeError> {
-    let address = config.listen;
+    let address = config.node.listen;
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     // Links that are handed out name the port we really have.
-    config.listen = bound;
+    config.node.listen = bound;
     let (app, first_key) = parts::build(config).await?;
     parts::write_address(&app.config, bound)?;
     announce(bound, first_key.as_deref());

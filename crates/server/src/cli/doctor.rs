@@ -101,7 +101,7 @@ pub(super) async fn run(context: &Context, doctor: Doctor) -> Result<(), CliErro
         )
         .await,
     );
-    checks.extend(disk::look(&config.data));
+    checks.extend(disk::look(&config.node.data));
     checks.extend(
         during(
             context.out,

@@ -8,7 +8,7 @@ use store::Store;
 
 use super::error::CliError;
 use super::options;
-use crate::config::{Config, Settings};
+use crate::config::{Config, Secret, Settings};
 
 /// How long the store may take to open.
 const OPEN: Duration = Duration::from_secs(15);
@@ -21,7 +21,7 @@ pub(super) struct Place {
     data: Option<PathBuf>,
     /// The server's database, if it is not in the data folder
     #[arg(long, env = "OC_DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
+    database_url: Option<Secret>,
     /// The server's file of options
     #[arg(long, env = "OC_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -30,27 +30,25 @@ pub(super) struct Place {
 impl Place {
     /// The options that matter here.
     pub(super) fn hold(self) -> Result<Config, CliError> {
-        let settings = Settings {
-            data: self.data,
-            database_url: self.database_url,
-            ..Settings::default()
-        };
+        let mut settings = Settings::default();
+        settings.node.data = self.data;
+        settings.node.database_url = self.database_url;
         options::hold(settings, self.config.as_deref()).map(|(config, _)| config)
     }
 
     /// Opens the store; a server may use it at the same time.
     pub(super) async fn store(self, must_exist: bool) -> Result<Store, CliError> {
         let config = self.hold()?;
-        if must_exist && !config.data.join("master.key").exists() {
+        if must_exist && !config.node.data.join("master.key").exists() {
             return Err(CliError::Local(format!(
                 "no server has run on {} yet: give its folder with --data",
-                config.data.display()
+                config.node.data.display()
             )));
         }
-        std::fs::create_dir_all(&config.data).map_err(|error| {
+        std::fs::create_dir_all(&config.node.data).map_err(|error| {
             CliError::Local(format!(
                 "the data folder {} cannot be made: {error}",
-                config.data.display()
+                config.node.data.display()
             ))
         })?;
         let opening = tokio::time::timeout(OPEN, crate::node::open_store(&config));

@@ -13,9 +13,9 @@ use crate::config::Config;
 /// # Errors
 /// If `log` is no filter.
 pub(super) fn start(config: &Config) -> Result<(), CliError> {
-    let filter = filter(&config.log)?;
+    let filter = filter(&config.logs.log)?;
     let terminal = std::io::stderr().is_terminal();
-    let json = match config.log_format.as_str() {
+    let json = match config.logs.log_format.as_str() {
         "json" => true,
         "text" => false,
         _ => !terminal,

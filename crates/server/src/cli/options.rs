@@ -21,6 +21,9 @@ pub(super) struct Given {
     /// File of options; oc.toml in this folder is read if it is there
     #[arg(long, env = "OC_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// `OC_IDLE_TIMEOUT_SECONDS` by the name of the published documents
+    #[arg(long, env = "OC_IDLE_TIMEOUT_S", hide = true)]
+    idle_timeout_s: Option<u64>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -28,7 +31,14 @@ pub(super) struct Given {
 impl Given {
     /// The options as they hold.
     pub(super) fn hold(self) -> Result<Config, CliError> {
-        hold(self.settings, self.config.as_deref()).map(|(config, _)| config)
+        self.both().map(|(config, _)| config)
+    }
+
+    /// The options as they hold, and the file's own.
+    fn both(mut self) -> Result<(Config, Settings), CliError> {
+        let idle = &mut self.settings.sandboxes.idle_timeout_seconds;
+        *idle = idle.or(self.idle_timeout_s);
+        hold(self.settings, self.config.as_deref())
     }
 }
 
@@ -62,20 +72,17 @@ pub(super) fn run(
     given: Given,
     matches: Option<&ArgMatches>,
 ) -> Result<(), CliError> {
-    let (config, file) = hold(given.settings, given.config.as_deref())?;
-    let held = object(&config)?;
-    // What is kept from being written is in the file all the same.
-    let filed = object(&file)?;
-    let secret_in_file = [
-        ("bootstrap_key", file.bootstrap_key.is_some()),
-        ("anthropic_api_key", file.anthropic_api_key.is_some()),
-        ("openai_api_key", file.openai_api_key.is_some()),
-    ];
-    let from = |name: &str| match matches.and_then(|matches| matches.value_source(name)) {
+    let (config, file) = given.both()?;
+    let (held, filed) = (object(&config)?, object(&file)?);
+    // Asked only for what was given: tables are no arguments.
+    let source = |name: &str| {
+        let given = matches?.ids().find(|id| id.as_str() == name)?;
+        matches?.value_source(given.as_str())
+    };
+    let from = |name: &str| match source(name).or_else(|| source(published(name)?)) {
         Some(ValueSource::CommandLine) => "flag",
         Some(ValueSource::EnvVariable) => "environment",
         _ if filed.get(name).is_some_and(|value| !value.is_null()) => "file",
-        _ if secret_in_file.contains(&(name, true)) => "file",
         _ => "default",
     };
     if context.out.json {
@@ -95,6 +102,11 @@ pub(super) fn run(
         rows,
         "",
     ))
+}
+
+/// The other name under which an option may be given.
+fn published(name: &str) -> Option<&'static str> {
+    (name == "idle_timeout_seconds").then_some("idle_timeout_s")
 }
 
 fn object(of: &impl serde::Serialize) -> Result<Map<String, Value>, CliError> {
@@ -129,7 +141,10 @@ mod tests {
         );
         std::fs::write(&path, "lease_seconds = 30").unwrap();
         let (config, file) = hold(Settings::default(), Some(&path)).unwrap();
-        assert_eq!((config.lease_seconds, file.lease_seconds), (30, Some(30)));
+        assert_eq!(
+            (config.node.lease_seconds, file.node.lease_seconds),
+            (30, Some(30))
+        );
         std::fs::write(&path, "lease_seconds = 1").unwrap();
         assert_eq!(
             hold(Settings::default(), Some(&path)).unwrap_err().code(),

@@ -11,7 +11,7 @@ use crate::config::Config;
 
 /// The length of a lease in milliseconds.
 pub(super) fn length(config: &Config) -> i64 {
-    i64::try_from(config.lease_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
+    i64::try_from(config.node.lease_seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
 }
 
 /// When to renew, and how.
@@ -22,7 +22,7 @@ pub(super) struct Renewal {
 
 impl Renewal {
     pub(super) fn new(config: &Config) -> Self {
-        let every = Duration::from_secs(config.lease_seconds) / 3;
+        let every = Duration::from_secs(config.node.lease_seconds) / 3;
         Self {
             every,
             next: Instant::now() + every,

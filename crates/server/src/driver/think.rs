@@ -103,7 +103,7 @@ impl Run {
             return Ok(Ok(None));
         }
         if self.frozen.credential == "managed" {
-            let key = self.app.config.managed_key(provider).cloned();
+            let key = self.app.config.models.managed_key(provider).cloned();
             return Ok(key
                 .map(Some)
                 .ok_or_else(|| failure::no_managed_key(provider)));

@@ -21,7 +21,7 @@ use crate::config::Config;
 
 /// Builds everything; also returns the first API key, if it was just made.
 pub(super) async fn build(config: Config) -> Result<(App, Option<String>), ServeError> {
-    let data = config.data.clone();
+    let data = config.node.data.clone();
     fs::create_dir_all(&data).map_err(|source| ServeError::Data {
         path: data.clone(),
         source,
@@ -29,12 +29,12 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
     let store = open_store(&config).await?;
     // Alone on its file, this node need not wait for the leases of a dead one.
     // A second server there would not hear what the first appends.
-    if !store.alone().await? && config.database_url.is_none() {
+    if !store.alone().await? && config.node.database_url.is_none() {
         return Err(ServeError::Taken(data));
     }
     let first_key = first_key(&store, &config).await?;
     let policy = egress::Policy {
-        allow_private: config.allow_private,
+        allow_private: config.sandboxes.allow_private,
     };
     let gate = Gate::new(policy, egress::Limits::default());
     let hands = open_hands(&config, &gate).await?;
@@ -60,14 +60,14 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
 
 /// The store of this configuration; also for commands that run beside a server.
 pub(crate) async fn open_store(config: &Config) -> Result<Store, ServeError> {
-    let master = MasterKey::load_or_create(&config.data.join("master.key"))?;
-    let database = match &config.database_url {
+    let master = MasterKey::load_or_create(&config.node.data.join("master.key"))?;
+    let database = match &config.node.database_url {
         Some(url) => Database::Postgres(url.expose_secret().to_owned()),
-        None => Database::Sqlite(config.data.join("oc.db")),
+        None => Database::Sqlite(config.node.data.join("oc.db")),
     };
     Ok(Store::open(Options {
         database,
-        blobs: config.data.join("blobs"),
+        blobs: config.node.blobs(),
         master,
     })
     .await?)
@@ -75,6 +75,7 @@ pub(crate) async fn open_store(config: &Config) -> Result<Store, ServeError> {
 
 async fn first_key(store: &Store, config: &Config) -> Result<Option<String>, ServeError> {
     let wanted = config
+        .node
         .bootstrap_key
         .as_ref()
         .map(|key| key.expose_secret().to_owned());
@@ -139,19 +140,19 @@ fn refused(error: egress::Error) -> io::Error {
 
 /// How sandboxes are to be made.
 pub(crate) fn hands_config(config: &Config) -> hands::HandsConfig {
-    let mut hands = hands::HandsConfig::new(absolute(&config.data).join("hands"));
-    hands.driver = match config.sandbox_driver.as_str() {
+    let mut hands = hands::HandsConfig::new(absolute(&config.node.data).join("hands"));
+    hands.driver = match config.sandboxes.sandbox_driver.as_str() {
         "container" => hands::DriverKind::Container,
         "process" => hands::DriverKind::Process,
         _ => hands::DriverKind::Auto,
     };
-    hands.warm = config.sandbox_warm;
-    hands.max_sandboxes = config.sandbox_max;
+    hands.warm = config.sandboxes.sandbox_warm;
+    hands.max_sandboxes = config.sandboxes.sandbox_max;
     hands.limits = hands::Limits {
-        memory_bytes: config.sandbox_memory_mb << 20,
-        cpus: config.sandbox_cpus,
-        pids: u32::try_from(config.sandbox_pids).unwrap_or(u32::MAX),
-        disk_bytes: config.sandbox_disk_mb << 20,
+        memory_bytes: config.sandboxes.sandbox_memory_mb << 20,
+        cpus: config.sandboxes.sandbox_cpus,
+        pids: u32::try_from(config.sandboxes.sandbox_pids).unwrap_or(u32::MAX),
+        disk_bytes: config.sandboxes.sandbox_disk_mb << 20,
     };
     hands
 }
@@ -164,22 +165,22 @@ fn absolute(path: &Path) -> PathBuf {
 fn brain_config(config: &Config) -> brain::BrainConfig {
     let seconds = std::time::Duration::from_secs;
     let mut brain = brain::BrainConfig::default();
-    if let Some(url) = &config.anthropic_base_url {
+    if let Some(url) = &config.models.anthropic_base_url {
         brain.anthropic_base_url.clone_from(url);
     }
-    if let Some(url) = &config.openai_base_url {
+    if let Some(url) = &config.models.openai_base_url {
         brain.openai_base_url.clone_from(url);
     }
-    brain.allow_http = config.allow_private;
-    brain.patience.first_byte = seconds(config.model_first_byte_seconds);
-    brain.patience.gap = seconds(config.model_gap_seconds);
-    brain.patience.attempts = config.model_attempts;
+    brain.allow_http = config.sandboxes.allow_private;
+    brain.patience.first_byte = seconds(config.models.model_first_byte_seconds);
+    brain.patience.gap = seconds(config.models.model_gap_seconds);
+    brain.patience.attempts = config.models.model_attempts;
     brain
 }
 
 /// Scripts find a server that chose its own port by this file.
 pub(super) fn write_address(config: &Config, bound: SocketAddr) -> Result<(), ServeError> {
-    let path = config.data.join("address");
+    let path = config.node.data.join("address");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o644);
     let written = options

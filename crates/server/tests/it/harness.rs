@@ -80,6 +80,7 @@ impl Server {
             .env_remove("OPENAI_API_KEY")
             .env("OC_BOOTSTRAP_KEY", KEY)
             .env("OC_SANDBOX_WARM", "0")
+            .env("OC_ORG_TURNS", "1000")
             .env("OC_LOG_FORMAT", "text")
             .envs(&self.env)
             .stdin(Stdio::null())

@@ -30,11 +30,9 @@ pub(super) async fn run(context: &Context, data: &Path) -> Result<(), CliError> 
     };
     during(context.out, "the server finishes its steps", end(&process)).await?;
     pid::forget(data);
-    let config = Settings {
-        data: Some(data.to_owned()),
-        ..Settings::default()
-    }
-    .hold()?;
+    let mut settings = Settings::default();
+    settings.node.data = Some(data.to_owned());
+    let config = settings.hold()?;
     let ended = during(context.out, "ending its sandboxes", reap(&config)).await?;
     tell(
         context,

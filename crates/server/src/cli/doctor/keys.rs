@@ -16,7 +16,7 @@ pub(super) fn look(config: &Config) -> Vec<Check> {
 
 fn one(config: &Config, name: &'static str, provider: Provider) -> Check {
     let variable = format!("{}_API_KEY", provider.name().to_uppercase());
-    if config.managed_key(provider).is_some() {
+    if config.models.managed_key(provider).is_some() {
         Check::ok(
             name,
             format!(
@@ -40,10 +40,8 @@ mod tests {
 
     #[test]
     fn a_key_is_told_but_never_shown() {
-        let settings = Settings {
-            anthropic_api_key: Some("sk-hidden".into()),
-            ..Settings::default()
-        };
+        let mut settings = Settings::default();
+        settings.models.anthropic_api_key = Some(String::from("sk-hidden").into());
         let checks = look(&settings.hold().unwrap());
         assert_eq!(
             checks.iter().map(|check| check.state).collect::<Vec<_>>(),

@@ -16,7 +16,7 @@ use crate::config::Config;
 const REACH: Duration = Duration::from_secs(5);
 
 pub(super) async fn look(config: &Config) -> Vec<Check> {
-    vec![port(config.listen).await, database(config).await]
+    vec![port(config.node.listen).await, database(config).await]
 }
 
 async fn port(address: SocketAddr) -> Check {
@@ -42,10 +42,10 @@ async fn serves(address: SocketAddr) -> bool {
 }
 
 async fn database(config: &Config) -> Check {
-    let Some(url) = &config.database_url else {
+    let Some(url) = &config.node.database_url else {
         return Check::ok(
             "database",
-            format!("SQLite, in {}", config.data.join("oc.db").display()),
+            format!("SQLite, in {}", config.node.data.join("oc.db").display()),
         );
     };
     let fix =
@@ -106,12 +106,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let there = listener.local_addr().unwrap();
         let check = async |url: String| {
-            let config = Settings {
-                database_url: Some(url),
-                ..Settings::default()
-            }
-            .hold()
-            .unwrap();
+            let mut settings = Settings::default();
+            settings.node.database_url = Some(url.into());
+            let config = settings.hold().unwrap();
             database(&config).await
         };
         assert_eq!(

@@ -33,7 +33,7 @@ pub(crate) async fn reap(config: &Config) -> Result<usize, CliError> {
     let failed = |error: hands::Error| {
         CliError::Local(format!(
             "the sandboxes of {} cannot be ended: {error}",
-            config.data.display()
+            config.node.data.display()
         ))
     };
     let hands = Hands::open(settings, dial, resolve).await.map_err(failed)?;

@@ -8,7 +8,7 @@ use crate::config::Config;
 pub(super) async fn look(config: &Config) -> Vec<Check> {
     let mut hands = crate::node::hands_config(config);
     // The data folder itself where there is one, so that the same disk is tried.
-    let elsewhere = (!config.data.is_dir())
+    let elsewhere = (!config.node.data.is_dir())
         .then(|| std::env::temp_dir().join(format!("oc-doctor-{}", std::process::id())));
     if let Some(folder) = &elsewhere {
         hands.dir.clone_from(folder);

@@ -52,7 +52,7 @@ pub async fn open(
         .await;
     let follow = follow.map_err(named("session", &door.session))?;
     let over = closed(app, &door, query.after).await?;
-    let period = Duration::from_secs(app.config.heartbeat_seconds);
+    let period = Duration::from_secs(app.config.node.heartbeat_seconds);
     let mut beat = interval_at(Instant::now() + period, period);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let reader = Reader {

@@ -87,6 +87,7 @@ fn each_option_tells_where_it_comes_from() {
     command
         .arg(&file)
         .env("OC_MAX_RUNNING", "5")
+        .env("OC_IDLE_TIMEOUT_S", "9")
         .env("ANTHROPIC_API_KEY", "sk-env-secret");
     let shown = run(&mut command);
     assert!(!shown.out.contains("secret"), "{shown:?}");
@@ -100,6 +101,7 @@ fn each_option_tells_where_it_comes_from() {
     assert_eq!(of("lease_seconds"), (20.into(), "flag"));
     assert_eq!(of("max_running"), (5.into(), "environment"));
     assert_eq!(of("heartbeat_seconds"), (7.into(), "file"));
+    assert_eq!(of("idle_timeout_seconds"), (9.into(), "environment"));
     assert_eq!(of("turn_steps"), (200.into(), "default"));
     assert_eq!(of("anthropic_api_key"), ("(set)".into(), "environment"));
     assert_eq!(of("openai_api_key"), ("(set)".into(), "file"));

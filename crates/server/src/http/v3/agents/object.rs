@@ -80,7 +80,7 @@ impl AgentObject {
         let digest = hash(&format!("{prompt_hash}\n{model}"));
         Self {
             // The form a host name could have: no underscore.
-            invoke_url: format!("{}/agents/{}", config.url(), row.id.replace('_', "-")),
+            invoke_url: format!("{}/agents/{}", config.node.url(), row.id.replace('_', "-")),
             id: row.id,
             name: row.name,
             prompt,
@@ -136,10 +136,8 @@ mod tests {
 
     #[test]
     fn an_agent_is_the_contract_s() {
-        let settings = Settings {
-            public_url: Some("https://oc.example/".into()),
-            ..Settings::default()
-        };
+        let mut settings = Settings::default();
+        settings.node.public_url = Some("https://oc.example/".into());
         let config = settings.hold().unwrap();
         let mut agent = serde_json::to_value(AgentObject::new(row("test/demo"), &config)).unwrap();
         let digest = agent["active_revision"]["digest"].take();

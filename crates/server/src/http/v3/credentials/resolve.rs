@@ -45,7 +45,10 @@ pub async fn resolve(app: &App, agent: &AgentRow, provider: Provider) -> Result<
 }
 
 fn managed(app: &App, provider: Provider) -> Option<String> {
-    app.config.managed_key(provider).map(|_| MANAGED.to_owned())
+    app.config
+        .models
+        .managed_key(provider)
+        .map(|_| MANAGED.to_owned())
 }
 
 fn not_enabled(provider: Provider) -> Problem {

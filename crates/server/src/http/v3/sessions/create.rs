@@ -252,12 +252,14 @@ async fn freeze(
 fn bounds(app: &App, model: &ModelRef) -> Bounds {
     let config = &app.config;
     Bounds {
-        turn_seconds: config.turn_seconds,
-        steps: config.turn_steps,
+        turn_seconds: config.turns.turn_seconds,
+        steps: config.turns.turn_steps,
         max_tokens: config
+            .models
             .max_output_tokens
             .unwrap_or_else(|| app.models.max_output(model)),
         window: config
+            .models
             .context_window
             .unwrap_or_else(|| app.models.window(model)),
     }

@@ -1,0 +1,93 @@
+//! The models: keys of agents that bring none, where the providers are, how long a
+//! model may take, and what its tokens cost.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::options::options;
+use super::{ConfigError, Secret, at_least, wrong};
+
+options! {
+    /// How models are reached and paid.
+    Models {
+        /// Key for anthropic/ models of agents that bring none ("managed")
+        "ANTHROPIC_API_KEY" (hide_env_values = true) anthropic_api_key: Secret;
+        /// Key for openai/ models of agents that bring none ("managed")
+        "OPENAI_API_KEY" (hide_env_values = true) openai_api_key: Secret;
+        /// Where Anthropic's API is
+        "OC_ANTHROPIC_BASE_URL" anthropic_base_url: String;
+        /// Where OpenAI's API is
+        "OC_OPENAI_BASE_URL" openai_base_url: String;
+        /// Output tokens asked for in one model call
+        "OC_MAX_OUTPUT_TOKENS" max_output_tokens: u32;
+        /// Context window to assume for every model, in tokens
+        "OC_CONTEXT_WINDOW" context_window: u64;
+        /// Seconds a model may take until its first byte
+        "OC_MODEL_FIRST_BYTE_SECONDS" model_first_byte_seconds: u64 = 120;
+        /// Seconds a model may pause between bytes
+        "OC_MODEL_GAP_SECONDS" model_gap_seconds: u64 = 60;
+        /// Seconds one model call may take in all
+        "OC_MODEL_SECONDS" model_seconds: u64 = 600;
+        /// Times a model call is tried
+        "OC_MODEL_ATTEMPTS" model_attempts: u32 = 8;
+    }
+    tables {
+        /// Prices of models by `provider/name` or the beginning of it
+        prices: BTreeMap<String, Price>;
+    }
+}
+
+/// What a million tokens of a model cost, in USD.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Tokens read.
+    pub input: f64,
+    /// Tokens written.
+    pub output: f64,
+    /// Tokens put into the provider's cache; like `input` if not given.
+    pub cache_write: Option<f64>,
+    /// Tokens found in the provider's cache; like `input` if not given.
+    pub cache_read: Option<f64>,
+}
+
+impl Price {
+    fn is_sound(self) -> bool {
+        let cached = [self.cache_write, self.cache_read].into_iter().flatten();
+        let mut all = [self.input, self.output].into_iter().chain(cached);
+        // The upper bound is far above any model and keeps sums far from overflow.
+        all.all(|usd| (0.0..=1e6).contains(&usd))
+    }
+}
+
+impl Models {
+    /// Tidies what was given.
+    ///
+    /// # Errors
+    /// If a value is out of its range.
+    pub(super) fn check(mut self) -> Result<Self, ConfigError> {
+        at_least("model_attempts", 1, self.model_attempts.into())?;
+        at_least("model_seconds", 1, self.model_seconds)?;
+        for (model, price) in &self.prices {
+            if !price.is_sound() {
+                let given = format!("{price:?} for {model}");
+                return Err(wrong("prices", given, "give USD per million tokens"));
+            }
+        }
+        let _ = self.anthropic_api_key.take_if(Secret::is_empty);
+        let _ = self.openai_api_key.take_if(Secret::is_empty);
+        Ok(self)
+    }
+
+    /// The key for models of agents that bring none, if the operator set one.
+    #[must_use]
+    pub fn managed_key(&self, provider: session::Provider) -> Option<&SecretString> {
+        match provider {
+            session::Provider::Anthropic => self.anthropic_api_key.as_deref(),
+            session::Provider::OpenAi => self.openai_api_key.as_deref(),
+            session::Provider::Test => None,
+        }
+    }
+}
