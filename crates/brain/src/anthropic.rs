@@ -1,72 +1,8 @@
-//! The Anthropic Messages API, streaming.
+//! The Anthropic Messages API: the body of a request, and the answer out of the
+//! events of its stream.
 
 mod assembly;
 mod request;
 
-use bytes::Bytes;
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use reqwest::header::{HeaderMap, HeaderValue};
-use session::Reply;
-
-use crate::model::{Ask, Deltas, Model};
-use crate::retry::persist;
-use crate::wire::client::{Endpoint, key_header};
-use crate::wire::stream;
-use crate::{ModelError, Patience};
-use assembly::Assembly;
-
-/// The version of the API this was written against.
-const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
-
-/// Models behind the Anthropic Messages API.
-#[derive(Debug)]
-pub(crate) struct Anthropic {
-    endpoint: Endpoint,
-    patience: Patience,
-}
-
-impl Anthropic {
-    pub fn new(endpoint: Endpoint, patience: Patience) -> Self {
-        Self { endpoint, patience }
-    }
-
-    async fn attempt(
-        &self,
-        headers: HeaderMap,
-        body: Bytes,
-        deltas: &Deltas,
-    ) -> Result<Reply, ModelError> {
-        let mut events = stream::open(&self.endpoint, headers, body, &self.patience).await?;
-        let request_id = events.request_id.clone();
-        let mut assembly = Assembly::new(deltas);
-        let read = events.read(|data| assembly.take(data)).await;
-        let reply = read.and_then(|()| assembly.finish());
-        match reply {
-            Ok(reply) => Ok(Reply {
-                request_id,
-                ..reply
-            }),
-            Err(error) => Err(ModelError {
-                request_id,
-                ..error
-            }),
-        }
-    }
-}
-
-impl Model for Anthropic {
-    fn think(&self, ask: Ask, deltas: Deltas) -> BoxFuture<'_, Result<Reply, ModelError>> {
-        async move {
-            let body = request::body(&ask)?;
-            let mut headers = HeaderMap::new();
-            headers.insert("anthropic-version", VERSION);
-            if let Some(key) = &ask.key {
-                headers.insert("x-api-key", key_header("", key)?);
-            }
-            let attempt = || self.attempt(headers.clone(), body.clone(), &deltas).boxed();
-            persist(&self.patience, &ask, &deltas, attempt).await
-        }
-        .boxed()
-    }
-}
+pub(crate) use assembly::Assembly;
+pub(crate) use request::body;

@@ -9,6 +9,8 @@
 //! What this crate may not know: the store, the hands, and who asked.
 
 mod anthropic;
+mod api;
+mod count;
 mod error;
 mod model;
 mod models;
@@ -16,11 +18,13 @@ mod openai;
 mod patience;
 mod prompt;
 mod rehearsal;
+mod remote;
 mod retry;
 mod serve;
 mod table;
 mod wire;
 
+pub use count::most_tokens;
 pub use error::{ErrorKind, ModelError};
 pub use model::{Ask, Delta, Deltas, Model, Purpose};
 pub use models::{BrainConfig, ConfigError, Models};

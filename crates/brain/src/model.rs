@@ -22,6 +22,14 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// When the provider did not answer as often as patience allows, or said
     /// something that asking again would not change.
     fn think(&self, ask: Ask, deltas: Deltas) -> BoxFuture<'_, Result<Reply, ModelError>>;
+
+    /// The input tokens that this ask will cost, cached ones included. Where a
+    /// provider does not count, it is [`crate::most_tokens`]: never too few.
+    ///
+    /// # Errors
+    /// What would fail the answer as well: a refused key, an account without
+    /// money, a conversation beyond the window, a script that cannot be read.
+    fn count<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<u64, ModelError>>;
 }
 
 /// Everything one model call needs.
@@ -35,7 +43,8 @@ pub struct Ask {
     pub tools: Arc<[Tool]>,
     /// The conversation, oldest first.
     pub items: Vec<Item>,
-    /// Output tokens the answer may have.
+    /// Output tokens the answer may have; it never has more. Not less than
+    /// [`crate::Models::min_output`].
     pub max_tokens: u32,
     /// The provider's key; the rehearsal model needs none.
     pub key: Option<SecretString>,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use session::{ModelRef, Provider};
 
-use crate::anthropic::Anthropic;
-use crate::openai::OpenAi;
-use crate::wire::client::{Endpoint, connections};
+use crate::api::Api;
+use crate::remote::Remote;
+use crate::wire::client::connections;
 use crate::{Model, Patience, Rehearsal, table};
 
 /// How to reach the providers.
@@ -63,12 +63,11 @@ impl Models {
     /// A base URL that cannot be used.
     pub fn new(config: BrainConfig) -> Result<Self, ConfigError> {
         let client = connections()?;
-        let at = |base: &str, path: &str| Endpoint::new(&client, base, path, config.allow_http);
-        let anthropic = at(&config.anthropic_base_url, "/v1/messages")?;
-        let openai = at(&config.openai_base_url, "/responses")?;
+        let (http, patience) = (config.allow_http, config.patience);
+        let remote = |api, base: &str| Remote::new(api, &client, base, http, patience);
         Ok(Self {
-            anthropic: Arc::new(Anthropic::new(anthropic, config.patience)),
-            openai: Arc::new(OpenAi::new(openai, config.patience)),
+            anthropic: Arc::new(remote(Api::Messages, &config.anthropic_base_url)?),
+            openai: Arc::new(remote(Api::Responses, &config.openai_base_url)?),
             test: Arc::new(Rehearsal::new(config.patience)),
         })
     }
@@ -87,6 +86,16 @@ impl Models {
     #[must_use]
     pub fn window(&self, model: &ModelRef) -> u64 {
         table::look_up(model).window
+    }
+
+    /// Fewest output tokens one can ask the model for: with less than this left
+    /// of a budget there is no call to make.
+    #[must_use]
+    pub fn min_output(&self, model: &ModelRef) -> u32 {
+        match model.provider {
+            Provider::OpenAi => 16,
+            Provider::Anthropic | Provider::Test => 1,
+        }
     }
 
     /// Most output tokens the model gives in one answer.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use session::retry::Rules;
 
+/// Longest time for one attempt to have tokens counted.
+const COUNTING: Duration = Duration::from_secs(20);
+
 /// How long and how often a provider is waited for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Patience {
@@ -38,6 +41,18 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// The patience for counting tokens: short, since there is a bound to go on
+    /// with where the provider does not count.
+    pub(crate) fn for_counting(&self) -> Self {
+        Self {
+            first_byte: self.first_byte.min(COUNTING),
+            total: self.total.min(COUNTING),
+            attempts: self.attempts.min(3),
+            advice_cap: self.advice_cap.min(COUNTING),
+            ..*self
+        }
+    }
+
     /// The retry rules that follow from it.
     pub(crate) fn rules(&self) -> Rules {
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);

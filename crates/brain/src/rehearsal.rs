@@ -17,6 +17,7 @@ pub(crate) use play::{chunks, stop};
 pub(crate) use scene::{Scene, Seen};
 pub(crate) use script::{Fail, Line, Named, Wish};
 
+use crate::model::{Ask, Purpose};
 use crate::{ErrorKind, ModelError};
 
 /// The line to play now, and where it stands.
@@ -36,6 +37,40 @@ impl Part {
     pub fn call_id(&self, at: usize) -> String {
         format!("toolu_{}_{}_{at}", self.seq, self.index)
     }
+
+    /// The part with at most so many output tokens. What would be longer is
+    /// cut: its text in proportion, and inside its last call.
+    pub fn within(mut self, most: u64) -> Self {
+        let line = &mut self.line;
+        let whole = line.tokens.output;
+        if whole <= most {
+            return self;
+        }
+        line.tokens.output = most;
+        line.stop = Some(script::Stop::MaxTokens);
+        if let Some(say) = line.say.as_mut().filter(|_| line.call.is_empty()) {
+            let length = say.chars().count() as u128;
+            let kept = length * u128::from(most) / u128::from(whole);
+            *say = say.chars().take(kept as usize).collect();
+        }
+        self
+    }
+}
+
+/// The input tokens that the answer to this ask will report.
+///
+/// # Errors
+/// As [`part`].
+pub(crate) fn count(ask: &Ask) -> Result<u64, ModelError> {
+    let spent = match ask.purpose {
+        Purpose::Turn => {
+            part(&ask.model.name, &Scene::of_items(&ask.items))?
+                .line
+                .tokens
+        }
+        Purpose::Compact => script::Spent::default(),
+    };
+    Ok(spent.context())
 }
 
 /// The part the model of that name (`demo`, `script`) plays next.

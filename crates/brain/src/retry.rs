@@ -3,19 +3,18 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use session::Reply;
 
 use crate::model::{Delta, Deltas, tell};
 use crate::{Ask, ModelError, Patience};
 
 /// Makes attempts until one succeeds, one fails for good, or patience is used
 /// up. Dropping the future drops the attempt, or the wait, that is under way.
-pub(crate) async fn persist<'a>(
+pub(crate) async fn persist<'a, T>(
     patience: &Patience,
     ask: &Ask,
-    deltas: &Deltas,
-    mut attempt: impl FnMut() -> BoxFuture<'a, Result<Reply, ModelError>> + Send,
-) -> Result<Reply, ModelError> {
+    deltas: Option<&Deltas>,
+    mut attempt: impl FnMut() -> BoxFuture<'a, Result<T, ModelError>> + Send,
+) -> Result<T, ModelError> {
     let rules = patience.rules();
     for number in 1.. {
         let error = match attempt().await {
@@ -34,16 +33,14 @@ pub(crate) async fn persist<'a>(
             return Err(error);
         };
         let why = error.message;
-        tell(
-            deltas,
-            Delta::Retry {
-                attempt: number,
-                after_ms,
-                why,
-            },
-        );
+        let retry = Delta::Retry {
+            attempt: number,
+            after_ms,
+            why,
+        };
+        deltas.inspect(|deltas| tell(deltas, retry));
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
-        tell(deltas, Delta::Restart);
+        deltas.inspect(|deltas| tell(deltas, Delta::Restart));
     }
     unreachable!("the rules end every retry")
 }

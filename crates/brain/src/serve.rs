@@ -51,8 +51,8 @@ enum Ending {
     Garbage,
 }
 
-/// `POST /v1/messages`, `/v1/messages/count_tokens` and `/v1/responses`,
-/// `GET /v1/models`, and `GET /__log`. A path may have any prefix.
+/// `POST /v1/messages`, `/v1/messages/count_tokens`, `/v1/responses` and
+/// `/v1/responses/input_tokens`, `GET /v1/models`, and `GET /__log`. A path may have any prefix.
 pub fn rehearse_router() -> Router {
     Router::new()
         .fallback(answer)
@@ -68,7 +68,9 @@ async fn answer(State(rehearsals): State<Arc<Rehearsals>>, request: Request) -> 
     let watch = rehearsals
         .log
         .add(&head, body.as_deref().unwrap_or_default());
-    let dialect = match head.uri.path().ends_with("/responses") {
+    let path = head.uri.path();
+    let openai = path.ends_with("/responses") || path.ends_with("/responses/input_tokens");
+    let dialect = match openai {
         true => Dialect::OpenAi,
         false => Dialect::Anthropic,
     };
@@ -110,6 +112,10 @@ async fn route(
         }
         (&Method::POST, path) if path.ends_with("/responses") => {
             responses::answer(rehearsals, asked).await
+        }
+        (&Method::POST, path) if path.ends_with("/responses/input_tokens") => {
+            asked.watch.ended("answered");
+            responses::count(&asked)
         }
         (&Method::GET, path) if path.ends_with("/v1/models") => {
             asked.watch.ended("answered");

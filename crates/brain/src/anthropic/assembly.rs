@@ -21,7 +21,7 @@ use block::Block;
 
 /// An answer that is being put together.
 #[derive(Debug)]
-pub(super) struct Assembly<'a> {
+pub(crate) struct Assembly<'a> {
     deltas: &'a Deltas,
     blocks: BTreeMap<u64, Block>,
     stop: Option<String>,

@@ -9,17 +9,16 @@ use serde_json::value::RawValue;
 use session::Reply;
 use session::tool::Tool;
 
+use crate::api::{Want, json};
 use crate::model::{Ask, Purpose};
 use crate::wire::conversation::{Entry, Outcome, conversation};
-use crate::{ErrorKind, ModelError, table};
+use crate::{ModelError, table};
 
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
-    max_tokens: u32,
-    stream: bool,
-    /// Moves along with the conversation; the mark on `system` stays.
-    cache_control: Ephemeral,
+    #[serde(flatten)]
+    answer: Option<Answer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<Thinking>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -29,6 +28,15 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     system: Vec<Text<'a>>,
     messages: Vec<Message<'a>>,
+}
+
+/// What is said of an answer, and not where tokens are only counted.
+#[derive(Serialize)]
+struct Answer {
+    max_tokens: u32,
+    stream: bool,
+    /// Moves along with the conversation; the mark on `system` stays.
+    cache_control: Ephemeral,
 }
 
 #[derive(Serialize)]
@@ -89,7 +97,7 @@ enum Block<'a> {
 }
 
 /// The body of the request for this ask.
-pub(super) fn body(ask: &Ask) -> Result<Bytes, ModelError> {
+pub(crate) fn body(ask: &Ask, want: Want) -> Result<Bytes, ModelError> {
     let known = table::look_up(&ask.model);
     let entries = conversation(&ask.items);
     let system = Text {
@@ -101,9 +109,11 @@ pub(super) fn body(ask: &Ask) -> Result<Bytes, ModelError> {
     };
     let body = Body {
         model: &ask.model.name,
-        max_tokens: ask.max_tokens.min(known.max_output).max(1),
-        stream: true,
-        cache_control: Ephemeral {},
+        answer: (want == Want::Answer).then(|| Answer {
+            max_tokens: ask.max_tokens.min(known.max_output).max(1),
+            stream: true,
+            cache_control: Ephemeral {},
+        }),
         thinking: known.adaptive.then_some(thinking),
         tools: ask.tools.iter().map(described).collect(),
         tool_choice: (ask.purpose == Purpose::Compact && !ask.tools.is_empty())
@@ -114,11 +124,7 @@ pub(super) fn body(ask: &Ask) -> Result<Bytes, ModelError> {
         },
         messages: entries.iter().map(message).collect(),
     };
-    let json = serde_json::to_vec(&body).map_err(|error| {
-        let words = format!("The request cannot be written as JSON: {error}.");
-        ModelError::new(ErrorKind::BadRequest, words)
-    })?;
-    Ok(json.into())
+    json(&body)
 }
 
 fn described(tool: &Tool) -> Described<'_> {

@@ -14,7 +14,7 @@ use crate::{CUT_CALL, ErrorKind, ModelError};
 
 /// An answer that is being put together.
 #[derive(Debug)]
-pub(super) struct Assembly<'a> {
+pub(crate) struct Assembly<'a> {
     deltas: &'a Deltas,
     items: Vec<Item>,
     end: Option<Response>,

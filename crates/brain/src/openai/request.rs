@@ -10,13 +10,28 @@ use serde_json::value::RawValue;
 use session::Reply;
 use session::tool::Tool;
 
+use crate::api::{Want, json};
 use crate::model::{Ask, Purpose};
 use crate::wire::conversation::{Entry, conversation};
-use crate::{ErrorKind, ModelError, table};
+use crate::{ModelError, table};
 
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
+    #[serde(flatten)]
+    answer: Option<Answer<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    instructions: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Described<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'static str>,
+    input: Vec<Input<'a>>,
+}
+
+/// What is said of an answer, and not where tokens are only counted.
+#[derive(Serialize)]
+struct Answer<'a> {
     max_output_tokens: u32,
     stream: bool,
     store: bool,
@@ -25,13 +40,6 @@ struct Body<'a> {
     /// not go on from it. Models that do not reason refuse the wish.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     include: &'static [&'static str],
-    #[serde(skip_serializing_if = "str::is_empty")]
-    instructions: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Described<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_choice: Option<&'static str>,
-    input: Vec<Input<'a>>,
 }
 
 #[derive(Serialize)]
@@ -65,30 +73,28 @@ struct Output<'a> {
 }
 
 /// The body of the request for this ask.
-pub(super) fn body(ask: &Ask) -> Result<Bytes, ModelError> {
+pub(crate) fn body(ask: &Ask, want: Want) -> Result<Bytes, ModelError> {
     let known = table::look_up(&ask.model);
     let entries = conversation(&ask.items);
     let tool_choice = ask.purpose == Purpose::Compact && !ask.tools.is_empty();
     let body = Body {
         model: &ask.model.name,
-        max_output_tokens: ask.max_tokens.min(known.max_output).max(16),
-        stream: true,
-        store: false,
-        prompt_cache_key: &ask.session,
-        include: match known.adaptive {
-            true => &["reasoning.encrypted_content"],
-            false => &[],
-        },
+        answer: (want == Want::Answer).then(|| Answer {
+            max_output_tokens: ask.max_tokens.min(known.max_output),
+            stream: true,
+            store: false,
+            prompt_cache_key: &ask.session,
+            include: match known.adaptive {
+                true => &["reasoning.encrypted_content"],
+                false => &[],
+            },
+        }),
         instructions: &ask.system,
         tools: ask.tools.iter().map(described).collect(),
         tool_choice: tool_choice.then_some("none"),
         input: entries.iter().flat_map(input).collect(),
     };
-    let json = serde_json::to_vec(&body).map_err(|error| {
-        let words = format!("The request cannot be written as JSON: {error}.");
-        ModelError::new(ErrorKind::BadRequest, words)
-    })?;
-    Ok(json.into())
+    json(&body)
 }
 
 fn described(tool: &Tool) -> Described<'_> {

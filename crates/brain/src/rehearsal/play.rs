@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use session::{Call, Item, Reply, Stop, Tokens};
 
 use super::script::{Spent, Stop as Scripted};
-use super::{Fail, Fails, Line, Named, Part, Scene, part};
+use super::{Fail, Fails, Line, Named, Part, Scene, count, part};
 use crate::model::{Ask, Delta, Deltas, Model, Purpose, tell};
 use crate::retry::persist;
 use crate::{ErrorKind, ModelError, Patience};
@@ -98,14 +98,19 @@ impl Rehearsal {
 impl Model for Rehearsal {
     fn think(&self, ask: Ask, deltas: Deltas) -> BoxFuture<'_, Result<Reply, ModelError>> {
         async move {
+            let most = u64::from(ask.max_tokens);
             if ask.purpose == Purpose::Compact {
-                return Ok(summary(&ask.items));
+                return Ok(reply(&summary(&ask.items).within(most)));
             }
-            let part = part(&ask.model.name, &Scene::of_items(&ask.items))?;
+            let part = part(&ask.model.name, &Scene::of_items(&ask.items))?.within(most);
             let attempt = || self.attempt(&ask.session, &part, &deltas).boxed();
-            persist(&self.patience, &ask, &deltas, attempt).await
+            persist(&self.patience, &ask, Some(&deltas), attempt).await
         }
         .boxed()
+    }
+
+    fn count<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<u64, ModelError>> {
+        std::future::ready(count(ask)).boxed()
     }
 }
 
@@ -189,7 +194,7 @@ fn reply(part: &Part) -> Reply {
 }
 
 /// A summary that says what there was, for a conversation of any length.
-fn summary(items: &[Item]) -> Reply {
+fn summary(items: &[Item]) -> Part {
     let count = |wanted: fn(&Item) -> bool| items.iter().filter(|item| wanted(item)).count();
     let messages = count(|item| matches!(item, Item::User { .. }));
     let answers = count(|item| matches!(item, Item::Assistant(_)));
@@ -201,12 +206,11 @@ fn summary(items: &[Item]) -> Reply {
         "A rehearsal of {messages} messages, {answers} answers and {results} tool results. \
          The newest tool result: {short}"
     );
-    let line = super::script::text(text);
-    reply(&Part {
-        line,
+    Part {
+        line: super::script::text(text),
         seq: 0,
         index: 0,
-    })
+    }
 }
 
 #[cfg(test)]

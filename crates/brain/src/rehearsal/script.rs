@@ -70,6 +70,14 @@ impl Default for Spent {
     }
 }
 
+impl Spent {
+    /// What was read: everything but the output.
+    pub fn context(self) -> u64 {
+        let cached = self.cache_read.saturating_add(self.cache_write);
+        self.input.saturating_add(cached)
+    }
+}
+
 /// A failure of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(

@@ -64,7 +64,8 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     let seal = check::thinking(&body)?;
     let scene = scene(&body.messages);
     let name = body.model.as_deref().unwrap_or_default();
-    let part = part(model(name), &scene)?;
+    let most = u64::try_from(body.max_tokens.unwrap_or(0)).unwrap_or(0);
+    let part = part(model(name), &scene)?.within(most);
     let ending = rehearsals.begin(&session(&asked, &body), &part).await?;
     let thought = thought(&body, &seal, part.index);
     let message = render::Played {
@@ -79,13 +80,20 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     })
 }
 
-/// `POST /v1/messages/count_tokens`: a rough count, checked all the same.
+/// `POST /v1/messages/count_tokens`: what the answer will report as its input.
 pub(super) fn count(asked: &Asked) -> Result<Response, Fault> {
     check::headers(&asked.headers)?;
     let mut body = read(asked)?;
+    if body.max_tokens.is_some() || body.stream {
+        return Err(Fault::bad(
+            "max_tokens: Extra inputs are not permitted where tokens are counted",
+        ));
+    }
     body.max_tokens = Some(1);
     check::body(&body)?;
-    let tokens = asked.body.len() / 4;
+    let name = body.model.as_deref().unwrap_or_default();
+    let part = part(model(name), &scene(&body.messages))?;
+    let tokens = part.line.tokens.context();
     Ok(Json(json!({ "input_tokens": tokens })).into_response())
 }
 

@@ -4,9 +4,10 @@ mod check;
 mod item;
 mod render;
 
-use axum::response::Response;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::seal::Seal;
 use super::{Asked, Fault, Rehearsals, beat, document, is_users, model};
@@ -39,13 +40,15 @@ impl Body {
 
 pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Response, Fault> {
     check::headers(&asked.headers)?;
-    let body: Body = serde_json::from_slice(&asked.body)
-        .map_err(|error| Fault::bad(format!("The request body is not valid JSON: {error}")))?;
+    let body = read(&asked)?;
     let items = item::items(&body.input);
     check::body(&body, &items)?;
     let scene = scene(&items);
     let name = body.model.as_deref().unwrap_or_default();
-    let part = part(model(name), &scene)?;
+    let most = body
+        .max_output_tokens
+        .map(|most| u64::try_from(most).unwrap_or(0));
+    let part = part(model(name), &scene)?.within(most.unwrap_or(u64::MAX));
     let ending = rehearsals.begin(&session(&body), &part).await?;
     let response = render::Played {
         id: asked.watch.request_id().replace("req", "resp"),
@@ -57,6 +60,26 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
         true => beat::respond(response.events(), ending, asked.watch).await,
         false => document(response.document(), ending, asked.watch).await,
     })
+}
+
+/// `POST /v1/responses/input_tokens`: what the answer will report as its input.
+pub(super) fn count(asked: &Asked) -> Result<Response, Fault> {
+    check::headers(&asked.headers)?;
+    let body = read(asked)?;
+    if body.max_output_tokens.is_some() || body.stream {
+        return Err(Fault::bad("Unknown parameter: 'max_output_tokens'."));
+    }
+    let items = item::items(&body.input);
+    check::body(&body, &items)?;
+    let name = body.model.as_deref().unwrap_or_default();
+    let tokens = part(model(name), &scene(&items))?.line.tokens.context();
+    let answer = json!({ "object": "response.input_tokens", "input_tokens": tokens });
+    Ok(Json(answer).into_response())
+}
+
+fn read(asked: &Asked) -> Result<Body, Fault> {
+    serde_json::from_slice(&asked.body)
+        .map_err(|error| Fault::bad(format!("The request body is not valid JSON: {error}")))
 }
 
 /// The conversation. One answer of the model may be several items: a run of

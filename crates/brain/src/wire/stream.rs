@@ -1,4 +1,4 @@
-//! One request and its stream of events, watched by deadlines: for the first
+//! One request and its answer, a stream of events or a document, watched by deadlines: for the first
 //! byte, for silence between bytes, and for the whole.
 
 use std::collections::VecDeque;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
+use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::Endpoint;
@@ -14,8 +15,8 @@ use super::fault;
 use super::sse::{Event, Reader};
 use crate::{ErrorKind, ModelError, Patience};
 
-/// Bytes of an error answer that are read.
-const FAULT: usize = 64 * 1024;
+/// Bytes of an error answer, or of a small document, that are read.
+const SMALL: usize = 64 * 1024;
 /// Bytes of one answer that are read.
 const LONGEST: u64 = 256 * 1024 * 1024;
 
@@ -35,23 +36,14 @@ pub(crate) struct Events {
 /// Sends a request whose answer is a stream of events.
 pub(crate) async fn open(
     endpoint: &Endpoint,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
     body: Bytes,
     patience: &Patience,
 ) -> Result<Events, ModelError> {
     let began = Instant::now();
     let first = began + patience.first_byte.min(patience.total);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let request = endpoint.client.post(endpoint.url.clone());
-    let sent = request.headers(headers).body(body).send();
-    let response = timeout_at(first, sent)
-        .await
-        .map_err(|_| silent("did not begin to answer", patience.first_byte))?
-        .map_err(|error| unreachable(&error))?;
+    let response = post(endpoint, headers, body, patience).await?;
     let request_id = fault::request_id(response.headers());
-    if response.status() != StatusCode::OK {
-        return Err(refused(response, began + patience.total.min(patience.gap)).await);
-    }
     let mut events = Events {
         request_id,
         response,
@@ -63,6 +55,52 @@ pub(crate) async fn open(
     };
     events.fill(first).await?;
     Ok(events)
+}
+
+/// Sends a request whose answer is one small JSON document, and reads it.
+pub(crate) async fn document(
+    endpoint: &Endpoint,
+    headers: HeaderMap,
+    body: Bytes,
+    patience: &Patience,
+) -> Result<Value, ModelError> {
+    let until = Instant::now() + patience.total;
+    let mut response = post(endpoint, headers, body, patience).await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = timeout_at(until, response.chunk())
+        .await
+        .map_err(|_| silent("did not end its answer", patience.total))?
+        .map_err(|error| unreachable(&error))?
+    {
+        body.extend_from_slice(&chunk);
+        if body.len() > SMALL {
+            return Err(ModelError::broken("The answer is too long for what it is."));
+        }
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| ModelError::broken(format!("The answer is no JSON: {error}.")))
+}
+
+/// Sends a request and waits for the head of a good answer.
+async fn post(
+    endpoint: &Endpoint,
+    mut headers: HeaderMap,
+    body: Bytes,
+    patience: &Patience,
+) -> Result<Response, ModelError> {
+    let began = Instant::now();
+    let first = began + patience.first_byte.min(patience.total);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let request = endpoint.client.post(endpoint.url.clone());
+    let sent = request.headers(headers).body(body).send();
+    let response = timeout_at(first, sent)
+        .await
+        .map_err(|_| silent("did not begin to answer", patience.first_byte))?
+        .map_err(|error| unreachable(&error))?;
+    match response.status() {
+        StatusCode::OK => Ok(response),
+        _ => Err(refused(response, began + patience.total.min(patience.gap)).await),
+    }
 }
 
 impl Events {
@@ -111,7 +149,7 @@ async fn refused(mut response: Response, until: Instant) -> ModelError {
     // A body that stays away takes nothing from what the status says.
     while let Ok(Ok(Some(chunk))) = timeout_at(until, response.chunk()).await {
         body.extend_from_slice(&chunk);
-        if body.len() > FAULT {
+        if body.len() > SMALL {
             break;
         }
     }

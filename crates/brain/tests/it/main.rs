@@ -3,6 +3,7 @@
 
 mod cancel;
 mod conversations;
+mod counts;
 mod failures;
 mod golden;
 mod hall;

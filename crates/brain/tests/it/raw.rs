@@ -12,7 +12,7 @@ use crate::hall::{MODELS, ask, models, patience, think, user};
 
 /// Answers one request with these pieces, each flushed on its own, and then
 /// keeps the connection or closes it.
-async fn serve(pieces: Vec<Vec<u8>>, close: bool) -> String {
+pub async fn serve(pieces: Vec<Vec<u8>>, close: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -35,7 +35,7 @@ async fn serve(pieces: Vec<Vec<u8>>, close: bool) -> String {
     url
 }
 
-fn head(status: &str, kind: &str) -> Vec<u8> {
+pub fn head(status: &str, kind: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\nrequest-id: req_raw\r\n\r\n")
         .into_bytes()
 }

@@ -8,7 +8,7 @@ const ANTHROPIC: [(&str, &str); 2] = [("x-api-key", "k"), ("anthropic-version", 
 const OPENAI: [(&str, &str); 1] = [("authorization", "Bearer k")];
 
 fn message(text: &str) -> Value {
-    json!({ "model": "claude-x", "max_tokens": 9, "messages": [{ "role": "user", "content": text }] })
+    json!({ "model": "claude-x", "max_tokens": 99, "messages": [{ "role": "user", "content": text }] })
 }
 
 #[tokio::test]
@@ -86,10 +86,28 @@ async fn a_prefix_counting_and_unknown_paths() {
         )
         .await;
     assert_eq!(status, 200, "{body}");
-    let (status, body) = hall
-        .post("/v1/messages/count_tokens", &ANTHROPIC, message("hi"))
-        .await;
-    assert!(status == 200 && body["input_tokens"].is_u64(), "{body}");
+    // Both providers refuse to hear of an answer where they only count.
+    for (path, headers, asked, wrong) in [
+        (
+            "/v1/messages/count_tokens",
+            &ANTHROPIC[..],
+            json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] }),
+            "max_tokens",
+        ),
+        (
+            "/v1/responses/input_tokens",
+            &OPENAI[..],
+            json!({ "model": "m", "input": "hi" }),
+            "max_output_tokens",
+        ),
+    ] {
+        let (status, body) = hall.post(path, headers, asked.clone()).await;
+        assert_eq!((status, &body["input_tokens"]), (200, &json!(10)), "{path}");
+        let mut asked = asked;
+        asked[wrong] = 99.into();
+        let (status, body) = hall.post(path, headers, asked).await;
+        assert_eq!(status, 400, "{path}: {body}");
+    }
     let models = hall.get("/v1/models").await;
     assert_eq!(models["data"][0]["id"], "demo");
     let (status, _) = hall.post("/v1/nothing", &ANTHROPIC, json!({})).await;
