@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use hands::{Dial, Exec, Hands, HandsConfig, Resolve};
+use hands::{Dial, Exec, Hands, HandsConfig, Pieces, Resolve};
 use tokio::task::JoinSet;
 
 use crate::figures::{ms, percentile, plain, row, title};
@@ -86,7 +86,7 @@ async fn burst(hands: &Arc<Hands>) {
 
 async fn first_command(hands: &Arc<Hands>, owner: &str) -> Duration {
     let began = Instant::now();
-    let obtained = hands.obtain(owner, None).await.unwrap();
+    let obtained = hands.obtain(owner, None, None).await.unwrap();
     let receipt = obtained
         .sandbox
         .exec(Exec::new("first", &["/bin/true"]), None)
@@ -102,7 +102,11 @@ async fn open(folder: &std::path::Path, warm: usize) -> Arc<Hands> {
     let nowhere: Dial =
         Arc::new(|_| async { Err(std::io::ErrorKind::ConnectionRefused.into()) }.boxed());
     let nobody: Resolve = Arc::new(|_| async { Err(std::io::ErrorKind::NotFound.into()) }.boxed());
-    let hands = Arc::new(Hands::open(config, nowhere, nobody).await.unwrap());
+    let hands = Arc::new(
+        Hands::open(config, nowhere, nobody, Pieces::none())
+            .await
+            .unwrap(),
+    );
     while hands.stats().warm < warm {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

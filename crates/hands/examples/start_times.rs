@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use hands::{Error, Exec, Hands, HandsConfig, Stream, Target};
+use hands::{Error, Exec, Hands, HandsConfig, Pieces, Stream, Target};
 
 const ROUNDS: usize = 20;
 
@@ -60,7 +60,13 @@ async fn sandboxes(dir: &std::path::Path) -> Result<(Duration, Duration, Duratio
         warm: 0,
         ..HandsConfig::new(dir)
     };
-    let hands = Hands::open(config.clone(), dial.clone(), resolve.clone()).await?;
+    let hands = Hands::open(
+        config.clone(),
+        dial.clone(),
+        resolve.clone(),
+        Pieces::none(),
+    )
+    .await?;
     let cold = one_by_one(&hands, "cold").await?;
     let next = next(&hands).await?;
     println!("next command        {next:>10.2?}");
@@ -72,15 +78,27 @@ async fn sandboxes(dir: &std::path::Path) -> Result<(Duration, Duration, Duratio
         warm: ROUNDS,
         ..config
     };
-    let hands = Hands::open(config.clone(), dial.clone(), resolve.clone()).await?;
+    let hands = Hands::open(
+        config.clone(),
+        dial.clone(),
+        resolve.clone(),
+        Pieces::none(),
+    )
+    .await?;
     while hands.stats().warm < ROUNDS {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let warm = one_by_one(&hands, "warm").await?;
     hands.close().await;
-    let hands = Hands::open(HandsConfig { warm: 0, ..config }, dial, resolve).await?;
+    let hands = Hands::open(
+        HandsConfig { warm: 0, ..config },
+        dial,
+        resolve,
+        Pieces::none(),
+    )
+    .await?;
     while hands.stats().alive > 0 {
-        hands.obtain("last", None).await?;
+        hands.obtain("last", None, None).await?;
         hands.reap(&Default::default()).await;
     }
     hands.close().await;
@@ -99,7 +117,7 @@ async fn one_by_one(hands: &Hands, name: &str) -> Result<Duration, Error> {
 
 /// A second command in a sandbox that has run one.
 async fn next(hands: &Hands) -> Result<Duration, Error> {
-    let sandbox = hands.obtain("next", None).await?.sandbox;
+    let sandbox = hands.obtain("next", None, None).await?.sandbox;
     let mut times = Vec::new();
     for n in 0..ROUNDS {
         let since = Instant::now();
@@ -114,7 +132,7 @@ async fn next(hands: &Hands) -> Result<Duration, Error> {
 
 async fn first(hands: &Hands, owner: String) -> Result<Duration, Error> {
     let since = Instant::now();
-    let sandbox = hands.obtain(&owner, None).await?.sandbox;
+    let sandbox = hands.obtain(&owner, None, None).await?.sandbox;
     sandbox.exec(Exec::new("first", &["true"]), None).await?;
     Ok(since.elapsed())
 }

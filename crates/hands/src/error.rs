@@ -28,6 +28,9 @@ pub enum Error {
     /// The file operation was not done; nothing changed.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A checkpoint cannot be restored: a piece of it is missing or not what was kept.
+    #[error("the checkpoint is damaged: {0}")]
+    Damaged(String),
     /// The host's own files or sockets failed.
     #[error("{what}: {source}")]
     Io {

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::checkpoint::Pieces;
 use crate::config::{Dial, HandsConfig, Limits, Resolve};
 use crate::container::net::Network;
 use crate::container::spec::State;
@@ -35,13 +36,16 @@ pub enum Started {
     Warm,
     /// It was this owner's already.
     Found,
+    /// It was started for this owner with the files of a checkpoint.
+    Restored,
 }
 
 /// A sandbox and where it came from.
 pub struct Obtained {
     /// The owner's sandbox.
     pub sandbox: Arc<dyn Sandbox>,
-    /// Whether nothing the owner did before is in it.
+    /// Whether it is new to the owner: no exec of before is known in it, and no file
+    /// but those of a checkpoint.
     pub fresh: bool,
     /// How it came about.
     pub started: Started,
@@ -71,6 +75,8 @@ struct Inner {
     config: HandsConfig,
     starter: Starter,
     outward: Outward,
+    #[expect(dead_code, reason = "the next commit makes checkpoints")]
+    pieces: Pieces,
     table: Mutex<Table>,
     starts: Semaphore,
     refill: Notify,
@@ -88,7 +94,12 @@ impl Hands {
     ///
     /// # Errors
     /// If the folder or what sandboxes need cannot be made.
-    pub async fn open(config: HandsConfig, dial: Dial, resolve: Resolve) -> Result<Self, Error> {
+    pub async fn open(
+        config: HandsConfig,
+        dial: Dial,
+        resolve: Resolve,
+        pieces: Pieces,
+    ) -> Result<Self, Error> {
         let at = config.clone();
         let starter = tokio::task::spawn_blocking(move || Starter::prepare(&at))
             .await
@@ -97,6 +108,7 @@ impl Hands {
             config,
             starter,
             outward: Outward { dial, resolve },
+            pieces,
             table: Mutex::default(),
             starts: Semaphore::new(STARTS),
             refill: Notify::new(),
@@ -113,14 +125,20 @@ impl Hands {
         Ok(Self { inner })
     }
 
-    /// The owner's living sandbox, else a warm one, else a new one.
+    /// The owner's living sandbox, else a new one with the files of the checkpoint
+    /// whose manifest is `from`; without `from` a warm one or a new one.
     ///
     /// # Errors
-    /// [`Error::Refused`] if there is no room, and those of a start.
-    pub async fn obtain(&self, owner: &str, limits: Option<Limits>) -> Result<Obtained, Error> {
-        self.inner
-            .obtain(owner, limits.unwrap_or(self.inner.config.limits))
-            .await
+    /// [`Error::Refused`] if there is no room, [`Error::Damaged`] if the checkpoint
+    /// cannot be restored (then nothing was started), and those of a start.
+    pub async fn obtain(
+        &self,
+        owner: &str,
+        limits: Option<Limits>,
+        from: Option<&str>,
+    ) -> Result<Obtained, Error> {
+        let limits = limits.unwrap_or(self.inner.config.limits);
+        self.inner.obtain(owner, limits, from).await
     }
 
     /// The owner's sandbox, if it lives.
@@ -222,7 +240,15 @@ impl Inner {
         }
     }
 
-    async fn obtain(self: &Arc<Self>, owner: &str, limits: Limits) -> Result<Obtained, Error> {
+    async fn obtain(
+        self: &Arc<Self>,
+        owner: &str,
+        limits: Limits,
+        from: Option<&str>,
+    ) -> Result<Obtained, Error> {
+        if from.is_some() {
+            return Err(Error::Refused("no checkpoints are restored yet".to_owned()));
+        }
         loop {
             let slot = self.table().slot(owner);
             if let Some(dead) = slot.get().filter(|remote| !remote.alive()) {

@@ -10,6 +10,7 @@
 
 mod alive;
 mod caps;
+mod checkpoint;
 mod client;
 mod config;
 pub mod container;
@@ -25,6 +26,7 @@ mod starter;
 mod table;
 
 pub use caps::{Caps, Isolation};
+pub use checkpoint::{Get, Pieces, Put, Saved};
 pub use config::{Dial, DriverKind, HandsConfig, Launcher, Limits, Resolve, Stream, Target, To};
 pub use container::launcher_main;
 pub use error::Error;

@@ -9,6 +9,7 @@ use guest::exec::Exec;
 use tokio::time::timeout;
 
 use crate::caps::{Caps, Isolation};
+use crate::checkpoint::Pieces;
 use crate::config::{DriverKind, HandsConfig, Stream, Target};
 use crate::container::cgroup::Control;
 use crate::error::Error;
@@ -57,7 +58,7 @@ async fn tried(config: &HandsConfig) -> Result<Caps, Error> {
     });
     let resolve =
         Arc::new(|_: String| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }) as _);
-    let hands = Hands::open(config.clone(), dial, resolve).await?;
+    let hands = Hands::open(config.clone(), dial, resolve, Pieces::none()).await?;
     let caps = used(config, &hands).await;
     hands.reap(&HashSet::new()).await;
     hands.close().await;
@@ -66,7 +67,7 @@ async fn tried(config: &HandsConfig) -> Result<Caps, Error> {
 
 async fn used(config: &HandsConfig, hands: &Hands) -> Result<Caps, Error> {
     let since = Instant::now();
-    let sandbox = hands.obtain("probe", None).await?.sandbox;
+    let sandbox = hands.obtain("probe", None, None).await?.sandbox;
     let status = Exec::new("status", &["cat", "/proc/self/status"]);
     let receipt = sandbox.exec(status, None).await?;
     let first_command_ms = Some(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));

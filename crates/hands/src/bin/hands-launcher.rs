@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use hands::{Exec, Hands, HandsConfig, Launcher, Stream, Target};
+use hands::{Exec, Hands, HandsConfig, Launcher, Pieces, Stream, Target};
 
 fn main() -> io::Result<()> {
     hands::launcher_main(std::env::args_os());
@@ -39,8 +39,8 @@ async fn held(dir: &str, owner: &str, exec: Exec) -> Result<(), hands::Error> {
     });
     let resolve =
         Arc::new(|_: String| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }) as _);
-    let hands = Hands::open(config, dial, resolve).await?;
-    let sandbox = hands.obtain(owner, None).await?.sandbox;
+    let hands = Hands::open(config, dial, resolve, Pieces::none()).await?;
+    let sandbox = hands.obtain(owner, None, None).await?.sandbox;
     sandbox.start(exec).await?;
     let mut out = io::stdout();
     // Nobody to tell is nobody to wait for either.

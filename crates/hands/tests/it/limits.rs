@@ -174,9 +174,9 @@ async fn there_are_never_more_sandboxes_than_allowed() {
     .await;
     let (one, two) = (bench.sandbox("a").await, bench.sandbox("b").await);
     assert_ne!(one.id(), two.id());
-    let full = bench.hands.obtain("c", None).await.err().unwrap();
+    let full = bench.hands.obtain("c", None, None).await.err().unwrap();
     assert!(matches!(full, hands::Error::Refused(_)), "{full}");
     bench.hands.destroy("a").await.unwrap();
-    assert!(bench.hands.obtain("c", None).await.is_ok());
+    assert!(bench.hands.obtain("c", None, None).await.is_ok());
     bench.end().await;
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
-use hands::{Dial, Exec, Hands, Receipt, Resolve, Sandbox, Stream, Target, To};
+use hands::{Dial, Exec, Hands, Pieces, Receipt, Resolve, Sandbox, Stream, Target, To};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -55,8 +55,10 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let dial = dial(map, Arc::clone(&dialled));
         let config = support::config(folder.path());
-        let hands = Hands::open(config, dial.clone(), resolve()).await.unwrap();
-        let sandbox = hands.obtain("world", None).await.unwrap().sandbox;
+        let hands = Hands::open(config, dial.clone(), resolve(), Pieces::none())
+            .await
+            .unwrap();
+        let sandbox = hands.obtain("world", None, None).await.unwrap().sandbox;
         World {
             folder,
             dial,
@@ -381,10 +383,10 @@ async fn a_server_that_restarts_resets_what_it_carried_and_carries_on() {
 
     world.hands.close().await;
     let config = support::config(world.folder.path());
-    world.hands = Hands::open(config, world.dial.clone(), resolve())
+    world.hands = Hands::open(config, world.dial.clone(), resolve(), Pieces::none())
         .await
         .unwrap();
-    let found = world.hands.obtain("world", None).await.unwrap();
+    let found = world.hands.obtain("world", None, None).await.unwrap();
     assert_eq!(found.sandbox.id(), world.sandbox.id());
     let receipt = found.sandbox.exec(exec, None).await.unwrap();
     assert_eq!(said(receipt), "read Connection reset by peer again");

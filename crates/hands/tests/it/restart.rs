@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use hands::{Exec, Hands, Known, Started};
+use hands::{Exec, Hands, Known, Pieces, Started};
 
 use crate::support::{config, no_dial, no_resolve, run, says, text};
 
@@ -39,10 +39,10 @@ async fn a_command_outlives_its_server_and_is_found_again_by_the_next() {
     let (second, same) = server(dir.path(), "a", "x", LINE);
     assert_eq!(same, id);
     kill(second);
-    let hands = Hands::open(config(dir.path()), no_dial(), no_resolve())
+    let hands = Hands::open(config(dir.path()), no_dial(), no_resolve(), Pieces::none())
         .await
         .unwrap();
-    let found = hands.obtain("a", None).await.unwrap();
+    let found = hands.obtain("a", None, None).await.unwrap();
     assert_eq!((found.started, found.fresh), (Started::Found, false));
     let sandbox = found.sandbox;
     assert_eq!(sandbox.id(), id);
@@ -70,11 +70,11 @@ async fn a_command_outlives_its_server_and_is_found_again_by_the_next() {
 
 /// Ends what is left: warm sandboxes are nobody's, and reaping is about owners.
 async fn end_of(dir: tempfile::TempDir) {
-    let hands = Hands::open(config(dir.path()), no_dial(), no_resolve())
+    let hands = Hands::open(config(dir.path()), no_dial(), no_resolve(), Pieces::none())
         .await
         .unwrap();
     while hands.stats().warm > 0 {
-        hands.obtain("end", None).await.unwrap();
+        hands.obtain("end", None, None).await.unwrap();
         hands.destroy("end").await.unwrap();
     }
     assert_eq!(hands.stats().alive, 0);
@@ -102,10 +102,10 @@ async fn what_is_left_of_a_dead_sandbox_is_cleared_away() {
     }
     // Half a start: a folder in which no sandbox ever ran.
     std::fs::create_dir(dir.path().join("sandboxes/sbx_half")).unwrap();
-    let hands = Hands::open(config(dir.path()), no_dial(), no_resolve())
+    let hands = Hands::open(config(dir.path()), no_dial(), no_resolve(), Pieces::none())
         .await
         .unwrap();
-    let again = hands.obtain("a", None).await.unwrap();
+    let again = hands.obtain("a", None, None).await.unwrap();
     assert!(again.fresh && again.sandbox.id() != id);
     assert_eq!(text(&run(&again.sandbox, "ls").await), "");
     for gone in [id.as_str(), "sbx_half"] {

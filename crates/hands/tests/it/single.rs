@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
 use std::process::{Command, Stdio};
 
-use hands::Hands;
+use hands::{Hands, Pieces};
 
 use crate::support::{config, no_dial, no_resolve, run, says, text};
 
@@ -34,7 +34,7 @@ async fn an_ordinary_user_gets_walls_as_well() {
     server.kill().unwrap();
     server.wait().unwrap();
 
-    let hands = Hands::open(config(&data), no_dial(), no_resolve())
+    let hands = Hands::open(config(&data), no_dial(), no_resolve(), Pieces::none())
         .await
         .unwrap();
     let sandbox = hands.find("a").unwrap();
@@ -64,7 +64,7 @@ async fn an_ordinary_user_gets_walls_as_well() {
     sandbox.kill("x").await.unwrap();
     assert_eq!(says(&sandbox, "pgrep -c sleep || true").await, "0");
     while hands.stats().alive > 0 {
-        hands.obtain("a", None).await.unwrap();
+        hands.obtain("a", None, None).await.unwrap();
         hands.destroy("a").await.unwrap();
     }
     assert_eq!(

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hands::{
-    Dial, DriverKind, Exec, Hands, HandsConfig, Launcher, Receipt, Resolve, Sandbox, Stream, Target,
+    Dial, DriverKind, Exec, Hands, HandsConfig, Launcher, Pieces, Receipt, Resolve, Sandbox,
+    Stream, Target,
 };
 
 /// Nobody gets out.
@@ -45,12 +46,14 @@ impl Bench {
     pub async fn with(change: impl FnOnce(HandsConfig) -> HandsConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = change(config(dir.path()));
-        let hands = Hands::open(config, no_dial(), no_resolve()).await.unwrap();
+        let hands = Hands::open(config, no_dial(), no_resolve(), Pieces::none())
+            .await
+            .unwrap();
         Self { hands, dir }
     }
 
     pub async fn sandbox(&self, owner: &str) -> Arc<dyn Sandbox> {
-        self.hands.obtain(owner, None).await.unwrap().sandbox
+        self.hands.obtain(owner, None, None).await.unwrap().sandbox
     }
 
     /// Ends everything and sees that nothing is left on the host.

@@ -61,7 +61,7 @@ impl Run {
         let lost_before = self.fold.used_hands;
         let begun = self.begun.clone();
         let mut acting = std::pin::pin!(async move {
-            let obtained = app.hands.obtain(&session, None).await?;
+            let obtained = app.hands.obtain(&session, None, None).await?;
             begun.store(open.seq, Ordering::Relaxed);
             let mut receipt = tools::carry_out(&*obtained.sandbox, open).await?;
             points::passed("exec.finished");
@@ -129,7 +129,7 @@ fn unknown(open: &OpenCall) -> Receipt {
 /// What is told when the sandbox itself failed.
 fn failed(open: &OpenCall, error: &hands::Error) -> Receipt {
     match error {
-        hands::Error::Refused(_) | hands::Error::Launch(_) => {
+        hands::Error::Refused(_) | hands::Error::Launch(_) | hands::Error::Damaged(_) => {
             tools::receipt(open, Done::refused(format!("Not run: {error}.")))
         }
         hands::Error::Lost(_) => unknown(open),

@@ -123,7 +123,9 @@ async fn open_hands(config: &Config, gate: &Gate) -> Result<Hands, ServeError> {
         let gate = resolving.clone();
         async move { gate.resolve(&name).await.map_err(refused) }.boxed()
     });
-    Ok(Hands::open(hands_config(config), dial, resolve).await?)
+    // Until the store keeps pieces, no checkpoints are made.
+    let pieces = hands::Pieces::none();
+    Ok(Hands::open(hands_config(config), dial, resolve, pieces).await?)
 }
 
 /// The gate's refusal as the hands know it: kinds of the system's own errors,

@@ -36,10 +36,13 @@ pub(crate) async fn reap(config: &Config) -> Result<usize, CliError> {
             config.node.data.display()
         ))
     };
-    let hands = Hands::open(settings, dial, resolve).await.map_err(failed)?;
+    let pieces = hands::Pieces::none();
+    let hands = Hands::open(settings, dial, resolve, pieces)
+        .await
+        .map_err(failed)?;
     // The warm ones have no owner yet; each gets one to be reaped with.
     for number in 0..hands.stats().warm {
-        let _ = hands.obtain(&format!("reaped {number}"), None).await;
+        let _ = hands.obtain(&format!("reaped {number}"), None, None).await;
     }
     let ended = hands.reap(&HashSet::new()).await;
     hands.close().await;
