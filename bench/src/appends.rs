@@ -173,6 +173,9 @@ pub fn frozen() -> Frozen {
         credential: "managed".into(),
         limits: Limits::default(),
         bounds: session::config::Bounds::default(),
+        on_interrupt: std::collections::BTreeMap::new(),
+        prices: None,
+        caps: session::Caps::default(),
     }
 }
 

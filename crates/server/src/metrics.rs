@@ -186,6 +186,8 @@ mod tests {
             output: None,
             bytes: 0,
             duration_ms: None,
+            known: None,
+            repeat: None,
         }
     }
 

@@ -84,6 +84,8 @@ pub fn receipt(open: &OpenCall, done: Done) -> Receipt {
         output: done.output,
         bytes: done.bytes,
         duration_ms: done.duration_ms,
+        known: None,
+        repeat: None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The fold: from a state and an event to the next state. It decides nothing
 //! and refuses nothing; what is in the log has happened.
 
-use crate::fact::{Fact, Outcome, ParseError, Receipt, TurnEnd, Voice};
-use crate::state::{Context, EndedTurn, OpenCall, OpenTurn, State};
+use crate::fact::{Fact, Files, Outcome, ParseError, Receipt, TurnEnd, Voice};
+use crate::state::{Context, EndedTurn, OpenCall, OpenTurn, Origin, State};
 use crate::transcript::{Reply, Stop, ToolResult, Transcript};
-use crate::usage::Tokens;
+use crate::usage::{SessionUsage, Tokens};
 use crate::{Event, Millis};
+use serde::{Deserialize, Serialize};
 
 /// What the model is told after its answer was cut at the output limit.
 const GO_ON: &str = "Your answer was cut at the output limit. Go on from where it stopped.";
@@ -13,6 +14,8 @@ const GO_ON: &str = "Your answer was cut at the output limit. Go on from where i
 const SAID: &str = "Said.";
 /// What stands as the result of `ask` until the answer comes as a message.
 const ASKED: &str = "Asked. The answer comes as the next message.";
+/// What the model is told in a turn that goes on from one that took too long.
+const WENT_ON: &str = "The turn before came to its time limit. Go on where it stopped.";
 /// What calls are told when a message cut the step they waited in.
 const OVERTAKEN: &str = "Not run: a new message from the user came first.";
 
@@ -30,12 +33,18 @@ impl State {
     /// The state after fact number `seq`.
     pub(crate) fn take(&mut self, seq: u64, at: Millis, fact: &Fact) {
         self.head = seq;
+        self.clock(at, fact);
         match fact {
             Fact::UserMessage(message) => {
                 self.waiting.push(seq);
+                self.continued = 0;
                 if message.interrupt {
                     self.interrupt = seq;
                 }
+            }
+            Fact::Continued { number, .. } => {
+                self.waiting.push(seq);
+                self.continued = *number;
             }
             Fact::TurnStarted { number, to, .. } => self.begin(*number, *to, at),
             Fact::TurnCompleted(end) => self.end(end, at),
@@ -48,11 +57,80 @@ impl State {
             Fact::CancelRequested => self.consume(seq),
             Fact::Compacted { .. } => self.context = Context::default(),
             Fact::Archived => self.archived = true,
-            _ => {}
+            Fact::Forked {
+                from,
+                at,
+                checkpoint,
+            } => self.fork(from, *at, checkpoint.as_ref()),
+            _ => self.note(at, fact),
         }
         let interrupt = self.interrupt;
         if let Some(turn) = &mut self.turn {
             turn.take(seq, at, fact, interrupt);
+        }
+    }
+
+    /// Since when the session does, or waits for, what it does now.
+    fn clock(&mut self, at: Millis, fact: &Fact) {
+        let begins = match fact {
+            Fact::UserMessage(_) | Fact::Continued { .. } => {
+                self.turn.is_none() && self.waiting.is_empty()
+            }
+            Fact::TurnStarted { .. }
+            | Fact::TurnCompleted(_)
+            | Fact::ModelCompleted { .. }
+            | Fact::Compacted { .. }
+            | Fact::ToolCall(_)
+            | Fact::ToolDone(_)
+            | Fact::Recovered(_)
+            | Fact::Archived
+            | Fact::Forked { .. } => true,
+            _ => false,
+        };
+        if begins {
+            self.since = at;
+            self.note = None;
+        }
+    }
+
+    /// What the platform noted about the session.
+    fn note(&mut self, at: Millis, fact: &Fact) {
+        match fact {
+            Fact::Waiting(waiting) => self.note = Some(waiting.clone()),
+            Fact::LimitsChanged(limits) => self.limits = Some(*limits),
+            Fact::Recovered(recovery) => {
+                let charged = recovery.charged.unwrap_or_default();
+                self.charged = self.charged.plus(charged);
+            }
+            Fact::Checkpointed(made) => {
+                self.checkpoint = Some(Files {
+                    id: made.id.clone(),
+                    seq: made.seq,
+                    at,
+                });
+            }
+            Fact::Hibernated { .. } => self.hibernated = true,
+            Fact::Restored(_) => self.hibernated = false,
+            _ => {}
+        }
+    }
+
+    /// A fork begins with what was said and with the files, and with nothing
+    /// used: what the other session used is on the other's account.
+    fn fork(&mut self, from: &str, at: u64, checkpoint: Option<&Files>) {
+        self.origin = Some(Origin {
+            session: from.to_owned(),
+            seq: at,
+            turns: self.turns,
+        });
+        self.archived = false;
+        self.hibernated = checkpoint.is_some();
+        self.checkpoint = checkpoint.cloned();
+        self.usage = SessionUsage::default();
+        self.charged = Tokens::default();
+        if let Some(turn) = &mut self.turn {
+            turn.usage = Tokens::default();
+            turn.reported = (0, 0);
         }
     }
 
@@ -151,6 +229,7 @@ impl OpenTurn {
         let open = self
             .open
             .take_if(|open| open.call.id == receipt.result.call);
+        self.repeat = receipt.repeat;
         if open.is_some_and(|open| interrupt > open.seq) {
             self.pending.clear();
         }
@@ -175,7 +254,7 @@ impl OpenTurn {
 }
 
 /// Everything a driver folds: the state and what the model has seen.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Fold {
     /// The small part.
     pub state: State,
@@ -187,6 +266,20 @@ pub struct Fold {
 }
 
 impl Fold {
+    /// The fold as bytes, to be kept so that a long log need not be folded from
+    /// its beginning.
+    #[must_use]
+    pub fn freeze(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads back what [`Fold::freeze`] wrote; `None` if this is not it. A fold
+    /// is a shortcut: who cannot read it folds the log.
+    #[must_use]
+    pub fn thaw(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
     /// The fold after `event`.
     ///
     /// # Errors
@@ -223,6 +316,7 @@ impl Transcript {
     fn take(&mut self, seq: u64, fact: Fact, overtaken: bool) {
         match fact {
             Fact::UserMessage(message) => self.message(seq, message.text),
+            Fact::Continued { .. } => self.note(seq, WENT_ON.to_owned()),
             Fact::ModelCompleted { saw, reply } => {
                 let cut = reply.stop == Stop::MaxTokens && reply.calls.is_empty();
                 self.reply(saw, reply);

@@ -1,8 +1,10 @@
 //! What is frozen when a session starts, and never changes while it lives.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, ModelRef};
+use crate::{Limits, ModelRef, Prices, Usd};
 
 /// The configuration of a session, pinned at its creation: providers bind
 /// signed thinking to the exact system prompt and tools, and a session must
@@ -27,6 +29,61 @@ pub struct Frozen {
     pub limits: Limits,
     /// The platform's own limits, from the server's configuration.
     pub bounds: Bounds,
+    /// What becomes of a call whose outcome is unknown, by tool; `*` is every
+    /// tool that is not named.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub on_interrupt: BTreeMap<String, OnInterrupt>,
+    /// What the model costs; `None` if nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+    /// What all sessions of the agent together may use. The caps of the org are
+    /// the operator's, and hold as they are at the moment of each model call.
+    #[serde(default, skip_serializing_if = "Caps::is_none")]
+    pub caps: Caps,
+}
+
+/// What becomes of a tool call whose outcome is unknown after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInterrupt {
+    /// The model is told, and decides.
+    #[default]
+    Report,
+    /// It is run again: the user says that this is safe.
+    Retry,
+}
+
+/// What a whole group of sessions may use in a day and in a month (UTC). All
+/// of it is optional.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Caps {
+    /// Tokens in a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_day: Option<u64>,
+    /// Tokens in a month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_month: Option<u64>,
+    /// Money in a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_day: Option<Usd>,
+    /// Money in a month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_month: Option<Usd>,
+}
+
+impl Caps {
+    /// Whether nothing is capped.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether money is capped, which takes a model whose price is known.
+    #[must_use]
+    pub fn money(&self) -> bool {
+        self.usd_per_day.is_some() || self.usd_per_month.is_some()
+    }
 }
 
 /// The platform's limits on a session, frozen with it.
@@ -40,6 +97,28 @@ pub struct Bounds {
     pub max_tokens: u32,
     /// Context window of the model in tokens.
     pub window: u64,
+    /// Equal calls with equal results in a row after which the model is told
+    /// that it makes no progress; one more ends the turn. 0 turns this off.
+    #[serde(default = "loop_after")]
+    pub loop_after: u32,
+    /// Longest single model call, in seconds, its retries not counted.
+    #[serde(default = "model_seconds")]
+    pub model_seconds: u64,
+    /// Longest tool call, in seconds.
+    #[serde(default = "tool_seconds")]
+    pub tool_seconds: u64,
+}
+
+fn loop_after() -> u32 {
+    Bounds::default().loop_after
+}
+
+fn model_seconds() -> u64 {
+    Bounds::default().model_seconds
+}
+
+fn tool_seconds() -> u64 {
+    Bounds::default().tool_seconds
 }
 
 impl Default for Bounds {
@@ -49,19 +128,27 @@ impl Default for Bounds {
             steps: 200,
             max_tokens: 16_000,
             window: 200_000,
+            loop_after: 5,
+            model_seconds: 600,
+            tool_seconds: 1800,
         }
     }
 }
 
 impl Frozen {
-    /// Milliseconds one turn may take.
+    /// What becomes of a call of that tool whose outcome is unknown.
     #[must_use]
-    pub fn turn_ms(&self) -> i64 {
-        let seconds = self
-            .limits
-            .turn_seconds
-            .unwrap_or(u64::MAX)
-            .min(self.bounds.turn_seconds);
-        i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
+    pub fn on_interrupt(&self, tool: &str) -> OnInterrupt {
+        let named = self.on_interrupt.get(tool);
+        named
+            .or_else(|| self.on_interrupt.get("*"))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// What these tokens cost, if the price is known.
+    #[must_use]
+    pub fn cost(&self, tokens: crate::Tokens) -> Option<Usd> {
+        self.prices.map(|prices| prices.cost(tokens))
     }
 }

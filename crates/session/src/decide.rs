@@ -9,6 +9,7 @@ mod cancel;
 mod compacted;
 mod end;
 mod failed;
+mod noted;
 mod receipt;
 mod reply;
 mod send;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::event::{Actor, Draft};
-use crate::fact::{Fact, Failure, Message, Receipt, YieldReason};
+use crate::fact::{
+    Checkpoint, Fact, Failure, Files, Message, Receipt, Recovery, Restored, YieldReason,
+};
 use crate::state::{OpenTurn, State};
 use crate::transcript::Reply;
 use crate::usage::Tokens;
-use crate::{Frozen, Millis, id};
+use crate::{Frozen, Limits, Millis, Waiting, id};
 
 /// A wish.
 #[derive(Debug, Clone)]
@@ -69,6 +72,26 @@ pub enum Command {
         /// What became of the open call.
         open: Option<Receipt>,
     },
+    /// Someone sets other limits.
+    SetLimits(Limits),
+    /// The driver takes up an open turn that another run left.
+    Recovered(Recovery),
+    /// A wait lasts.
+    Waiting(Waiting),
+    /// The sandbox's files are safe.
+    Checkpointed(Checkpoint),
+    /// The sandbox was ended; its files are those of this checkpoint.
+    Hibernated(String),
+    /// A new sandbox has the files of a checkpoint.
+    Restored(Restored),
+    /// The facts so far become those of another session, the one this is
+    /// decided for.
+    Fork {
+        /// The session they come from.
+        from: String,
+        /// The files it begins with.
+        checkpoint: Option<Files>,
+    },
 }
 
 /// A command that is not allowed now: data, not an error.
@@ -86,6 +109,9 @@ pub enum Refusal {
     /// The receipt is not of the call that is open.
     #[error("that call is not open")]
     NotOpen,
+    /// Something runs or waits.
+    #[error("the session is not at rest")]
+    Busy,
 }
 
 /// What a command leads to.
@@ -133,6 +159,13 @@ pub fn decide(
             usage,
         } => compacted::compacted(&mut facts, saw, summary, usage)?,
         Command::End { reason, open } => end::end(&mut facts, reason, open)?,
+        Command::SetLimits(limits) => noted::limits(&mut facts, limits)?,
+        Command::Recovered(recovery) => noted::recovered(&mut facts, recovery)?,
+        Command::Waiting(waiting) => noted::waiting(&mut facts, waiting)?,
+        Command::Checkpointed(made) => noted::checkpointed(&mut facts, made)?,
+        Command::Hibernated(checkpoint) => noted::hibernated(&mut facts, checkpoint)?,
+        Command::Restored(restored) => noted::restored(&mut facts, restored)?,
+        Command::Fork { from, checkpoint } => noted::forked(&mut facts, from, checkpoint),
     }
     Ok(Decided {
         drafts: facts.drafts,

@@ -45,23 +45,31 @@ pub fn deadline(frozen: &Frozen, state: &State) -> Option<Millis> {
     state
         .turn
         .as_ref()
-        .map(|turn| turn.started.plus(frozen.turn_ms()))
+        .map(|turn| turn.started.plus(turn_ms(frozen, state)))
+}
+
+/// Milliseconds one turn may take.
+fn turn_ms(frozen: &Frozen, state: &State) -> i64 {
+    let wanted = state.limits(frozen).turn_seconds.unwrap_or(u64::MAX);
+    let seconds = wanted.min(frozen.bounds.turn_seconds);
+    i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
 }
 
 fn in_turn(frozen: &Frozen, state: &State, turn: &OpenTurn, now: Millis) -> Duty {
     if turn.cancel.is_some() {
         return Duty::End(YieldReason::Canceled);
     }
-    if now.since(turn.started) >= frozen.turn_ms() {
+    if now.since(turn.started) >= turn_ms(frozen, state) {
         return Duty::End(YieldReason::DeadlineExceeded);
     }
     if let Some(open) = &turn.open {
         return Duty::Act(Box::new(open.clone()));
     }
-    if state.spent(frozen.limits) {
+    if state.spent(frozen) {
         return Duty::End(YieldReason::BudgetExceeded);
     }
-    if turn.steps >= frozen.bounds.steps {
+    let steps = state.limits(frozen).steps.unwrap_or(u32::MAX);
+    if turn.steps >= steps.min(frozen.bounds.steps) {
         return Duty::End(YieldReason::MaxTurns);
     }
     if state.context.full || nearly_full(state.context.tokens, frozen.bounds.window) {

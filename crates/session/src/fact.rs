@@ -14,8 +14,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::state::Repeat;
 use crate::transcript::{Call, Reply, ToolResult};
 use crate::usage::Tokens;
+use crate::{Limits, Millis, Waiting};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,8 +69,126 @@ pub enum Fact {
     TurnCompleted(TurnEnd),
     /// The session is closed for good.
     Archived,
+    /// An open turn was taken up by a run that did not begin it.
+    Recovered(Recovery),
+    /// A wait lasts.
+    Waiting(Waiting),
+    /// A turn that came to its deadline goes on in the next one by itself.
+    Continued {
+        /// How many times in a row, from 1.
+        number: u32,
+        /// How many times it may.
+        of: u32,
+    },
+    /// The limits are others from now on.
+    LimitsChanged(Limits),
+    /// What stands before is the log of another session, up to here.
+    Forked {
+        /// The other session.
+        from: String,
+        /// The last number that is shared.
+        at: u64,
+        /// The files it begins with.
+        checkpoint: Option<Files>,
+    },
+    /// The sandbox's files are safe.
+    Checkpointed(Checkpoint),
+    /// The sandbox was ended; its files are those of the checkpoint.
+    Hibernated {
+        /// The checkpoint's id.
+        checkpoint: String,
+    },
+    /// A new sandbox has the files of a checkpoint.
+    Restored(Restored),
     /// An event of a newer version: kept, and of no consequence here.
     Unknown,
+}
+
+/// How an open turn came to be taken up again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Why the run before did not go on.
+    pub reason: Lapse,
+    /// The epoch of the run that goes on.
+    pub epoch: u64,
+    /// The worst that a model call cut by the lapse can have used; counted
+    /// against the limits, because nobody can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charged: Option<Tokens>,
+}
+
+/// Why a run did not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lapse {
+    /// Its node's lease was not renewed in time.
+    LeaseExpired,
+    /// Its server was started anew.
+    Restarted,
+    /// It stopped moving and was replaced.
+    Stuck,
+    /// It broke and was replaced.
+    Panicked,
+}
+
+/// A checkpoint, as the rules know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// Its id.
+    pub id: String,
+    /// The facts up to this number are in its files; later ones may be.
+    pub seq: u64,
+    /// When it was made.
+    pub at: Millis,
+}
+
+/// What is told of a checkpoint that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Its id.
+    #[serde(rename = "checkpoint_id")]
+    pub id: String,
+    /// Why it was made: `turn`, `idle`, `timer` or `asked`.
+    pub why: String,
+    /// The facts up to this number are in its files.
+    #[serde(rename = "as_of_seq")]
+    pub seq: u64,
+    /// Files in it.
+    pub files: u64,
+    /// Bytes of these files.
+    pub bytes: u64,
+    /// Bytes it added to the blob store.
+    #[serde(rename = "added_bytes")]
+    pub added: u64,
+}
+
+/// What is told of files that were put into a new sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// The checkpoint's id; `None` if there was none to restore.
+    #[serde(rename = "checkpoint_id")]
+    pub checkpoint: Option<String>,
+    /// The facts up to this number are in its files.
+    #[serde(rename = "as_of_seq")]
+    pub seq: u64,
+    /// Why a new sandbox was needed: `woken`, `lost` or `forked`.
+    pub reason: String,
+    /// Newer checkpoints that could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+}
+
+/// What is known of a call whose outcome is not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Known {
+    /// When its intent was written.
+    pub started_at: Millis,
+    /// The end of what it had printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_so_far: Option<String>,
+    /// The checkpoint that the files of the next sandbox come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Files>,
 }
 
 /// A message from outside.
@@ -113,6 +233,10 @@ pub struct Receipt {
     pub bytes: u64,
     /// How long it took; `None` if that is not known.
     pub duration_ms: Option<u64>,
+    /// What is known of it, if its outcome is not.
+    pub known: Option<Box<Known>>,
+    /// How often this call gave this result in a row; the rules count it.
+    pub repeat: Option<Repeat>,
 }
 
 /// How a tool call ended.

@@ -25,6 +25,8 @@ pub enum Noun {
     Node,
     /// One HTTP request.
     Request,
+    /// A checkpoint of a sandbox's files.
+    Checkpoint,
 }
 
 impl Noun {
@@ -40,6 +42,7 @@ impl Noun {
             Self::Credential => "cred",
             Self::Node => "node",
             Self::Request => "req",
+            Self::Checkpoint => "ckp",
         }
     }
 
@@ -87,6 +90,18 @@ pub fn turn_number(session: &str, id: &str) -> Option<u32> {
     numbered("trn_", session, id).and_then(|n| u32::try_from(n).ok())
 }
 
+/// The session that an event's or a turn's id names, and the number in it. The
+/// facts before a fork keep the ids of the session they were written in.
+#[must_use]
+pub fn origin(id: &str) -> Option<(String, u64)> {
+    let (_, rest) = id.split_once('_')?;
+    let (suffix, _) = rest.rsplit_once('_')?;
+    let session = format!("{}_{suffix}", Noun::Session.prefix());
+    let prefix = ["evt_", "trn_"].into_iter().find(|p| id.starts_with(p))?;
+    let number = numbered(prefix, &session, id)?;
+    Some((session, number))
+}
+
 fn suffix(id: &str) -> &str {
     id.split_once('_').map_or(id, |(_, suffix)| suffix)
 }
@@ -119,6 +134,18 @@ mod tests {
             assert_eq!(turn_number(&a, &turn(&a, n)), Some(n));
             assert_eq!(event_seq(&b, &event(&a, n.into())), None);
             assert_eq!(turn_number(&a, &event(&a, n.into())), None);
+        }
+    }
+
+    #[test]
+    fn an_id_tells_where_it_was_first_written() {
+        let session = Noun::Session.id([7; 12]);
+        assert_eq!(origin(&event(&session, 12)), Some((session.clone(), 12)));
+        assert_eq!(origin(&turn(&session, 3)), Some((session.clone(), 3)));
+        for bad in [
+            "", "evt_", "evt_1", "ses_a_1", "evt_a_01", "evt_a_x", &session,
+        ] {
+            assert_eq!(origin(bad), None, "{bad}");
         }
     }
 

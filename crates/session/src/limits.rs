@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Usd;
+
 /// Limits as sent on an agent or a session; an absent field sets no limit of
-/// its own. All values are at least 1 (checked at the edge).
+/// its own. All values but `auto_continue` are at least 1 (checked at the edge).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// Tokens of the whole session, all four parts counted.
@@ -15,6 +17,16 @@ pub struct Limits {
     /// Turns of the whole session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turns: Option<u32>,
+    /// Money for model calls of the whole session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<Usd>,
+    /// Model calls of one turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    /// Times in a row that a turn which came to its deadline goes on in a new
+    /// turn by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_continue: Option<u32>,
 }
 
 impl Limits {
@@ -25,6 +37,9 @@ impl Limits {
             tokens: self.tokens.or(agent.tokens),
             turn_seconds: self.turn_seconds.or(agent.turn_seconds),
             turns: self.turns.or(agent.turns),
+            usd: self.usd.or(agent.usd),
+            steps: self.steps.or(agent.steps),
+            auto_continue: self.auto_continue.or(agent.auto_continue),
         }
     }
 }
@@ -38,17 +53,20 @@ mod tests {
         let agent = Limits {
             tokens: Some(10),
             turn_seconds: Some(20),
-            turns: None,
+            steps: Some(7),
+            ..Limits::default()
         };
         let session = Limits {
             tokens: Some(5),
-            turn_seconds: None,
             turns: Some(3),
+            ..Limits::default()
         };
         let both = Limits {
             tokens: Some(5),
             turn_seconds: Some(20),
             turns: Some(3),
+            steps: Some(7),
+            ..Limits::default()
         };
         assert_eq!(session.over(agent), both);
         assert_eq!(Limits::default().over(agent), agent);

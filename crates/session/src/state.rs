@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fact::YieldReason;
+use crate::fact::{Files, YieldReason};
 use crate::transcript::Call;
-use crate::usage::{SessionUsage, Tokens};
-use crate::{Limits, Millis};
+use crate::usage::SessionUsage;
+use crate::{Frozen, Limits, Millis, Tokens, Usd, Waiting};
 
 /// What a client is told the session is doing (contract v3 §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,6 +92,46 @@ pub struct State {
     pub interrupt: u64,
     /// Whether the session is closed.
     pub archived: bool,
+    /// Limits that took the place of the frozen ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// When the present duty, or rest, began.
+    #[serde(default)]
+    pub since: Millis,
+    /// What a wait that lasts said of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Waiting>,
+    /// The newest checkpoint of its files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Files>,
+    /// Whether its sandbox was ended to be restored when it is needed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hibernated: bool,
+    /// What model calls that were cut by a crash may have used.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub charged: Tokens,
+    /// Turns in a row that went on by themselves.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub continued: u32,
+    /// Where this session was forked from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Rows are written with every append: what says nothing is left out.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Where a forked session comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The session it was forked from.
+    pub session: String,
+    /// The last number they share.
+    pub seq: u64,
+    /// Turns in the shared part.
+    pub turns: u32,
 }
 
 /// The turn that runs.
@@ -121,6 +161,18 @@ pub struct OpenTurn {
     pub usage: Tokens,
     /// Answers that told their tokens, and answers that did not.
     pub reported: (u32, u32),
+    /// The newest call and its result, and how often they came in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Repeat>,
+}
+
+/// The same call with the same result, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// A digest of call and result.
+    pub of: u64,
+    /// How many times in a row.
+    pub times: u32,
 }
 
 /// How full the model's context window is. It outlives the turns: a
@@ -185,10 +237,45 @@ impl State {
         self.usage.tokens.total().saturating_add(open)
     }
 
-    /// Whether the token limit is spent.
+    /// The limits as they hold now.
     #[must_use]
-    pub fn spent(&self, limits: Limits) -> bool {
-        limits.tokens.is_some_and(|most| self.tokens() >= most)
+    pub fn limits(&self, frozen: &Frozen) -> Limits {
+        self.limits.unwrap_or(frozen.limits)
+    }
+
+    /// Tokens of the whole session that count against its limits: what was
+    /// reported, and the worst that calls cut by a crash can have used.
+    #[must_use]
+    pub fn counted(&self) -> Tokens {
+        let open = self.turn.as_ref().map(|turn| turn.usage);
+        let reported = self.usage.tokens.plus(open.unwrap_or_default());
+        reported.plus(self.charged)
+    }
+
+    /// Tokens and money that the limits still leave; `None` where there is no
+    /// limit, or no price to reckon with.
+    #[must_use]
+    pub fn left(&self, frozen: &Frozen) -> (Option<u64>, Option<Usd>) {
+        let (limits, used) = (self.limits(frozen), self.counted());
+        let tokens = limits.tokens.map(|most| most.saturating_sub(used.total()));
+        let usd = limits
+            .usd
+            .and_then(|most| Some(most.less(frozen.cost(used)?)));
+        (tokens, usd)
+    }
+
+    /// Whether a limit on tokens or money is spent.
+    #[must_use]
+    pub fn spent(&self, frozen: &Frozen) -> bool {
+        let (tokens, usd) = self.left(frozen);
+        tokens == Some(0) || usd == Some(Usd(0))
+    }
+
+    /// Turns that count against the limit on turns.
+    #[must_use]
+    pub fn own_turns(&self) -> u32 {
+        let shared = self.origin.as_ref().map_or(0, |origin| origin.turns);
+        self.turns.saturating_sub(shared)
     }
 
     /// Whether a message came after number `seq` that cuts the step begun there.

@@ -66,7 +66,7 @@ pub struct Reply {
 }
 
 /// One thing the model has seen or said.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Item {
     /// A message from outside.
     User {
@@ -103,7 +103,7 @@ pub struct ToolResult {
 }
 
 /// Everything the model has seen and said, and what it will see next.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Transcript {
     items: Vec<Item>,
     /// Arrived, not yet seen by the model; in order of arrival.

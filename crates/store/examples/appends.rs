@@ -214,5 +214,8 @@ fn frozen() -> Frozen {
         credential: "managed".to_owned(),
         limits: Limits::default(),
         bounds: session::config::Bounds::default(),
+        on_interrupt: std::collections::BTreeMap::new(),
+        prices: None,
+        caps: session::Caps::default(),
     }
 }

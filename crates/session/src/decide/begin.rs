@@ -5,12 +5,14 @@ use super::{Facts, Refusal, end};
 use crate::fact::{Fact, YieldReason};
 
 pub(super) fn begin(facts: &mut Facts<'_>) -> Result<(), Refusal> {
-    let limits = facts.frozen.limits;
-    let used_up = limits.turns.is_some_and(|most| facts.state.turns >= most);
+    let limits = facts.state.limits(facts.frozen);
+    let used_up = limits
+        .turns
+        .is_some_and(|most| facts.state.own_turns() >= most);
     open(facts)?;
     if used_up {
         end::close(facts, YieldReason::MaxTurns, None);
-    } else if facts.state.spent(limits) {
+    } else if facts.state.spent(facts.frozen) {
         end::close(facts, YieldReason::BudgetExceeded, None);
     }
     Ok(())

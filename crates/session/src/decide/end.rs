@@ -44,6 +44,18 @@ pub(super) fn close(facts: &mut Facts<'_>, reason: YieldReason, error: Option<Fa
         error,
     };
     facts.add(Fact::TurnCompleted(end));
+    if reason == YieldReason::DeadlineExceeded {
+        go_on(facts);
+    }
+}
+
+/// A turn that came to its deadline goes on in a new one, where that is wanted.
+fn go_on(facts: &mut Facts<'_>) {
+    let of = facts.state.limits(facts.frozen).auto_continue.unwrap_or(0);
+    let number = facts.state.continued + 1;
+    if number <= of {
+        facts.add(Fact::Continued { number, of });
+    }
 }
 
 fn unknown(open: &OpenCall, reason: YieldReason) -> Receipt {
@@ -63,5 +75,7 @@ fn unknown(open: &OpenCall, reason: YieldReason) -> Receipt {
         output: None,
         bytes: 0,
         duration_ms: None,
+        known: None,
+        repeat: None,
     }
 }

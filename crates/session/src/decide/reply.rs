@@ -168,5 +168,7 @@ fn refuse(facts: &mut Facts<'_>, call: Call, why: String) {
         output: None,
         bytes: 0,
         duration_ms: None,
+        known: None,
+        repeat: None,
     }));
 }

@@ -8,7 +8,7 @@ use super::{Fact, Failure, Family, Message, Outcome, Receipt, TurnEnd, Voice};
 use crate::event::{Actor, Draft, INLINE, Level};
 use crate::transcript::{Call, Reply};
 use crate::usage::Tokens;
-use crate::{id, tool};
+use crate::{Limits, Waiting, id, tool};
 
 /// Bytes of a text that stand in an event's body where the whole does not.
 const SHOWN: usize = 24 * 1024;
@@ -73,8 +73,9 @@ impl Fact {
                     .private(Some(serde_json::to_value(&**reply).unwrap_or_default()))
             }
             Self::ToolCall(call) => Words::of(agent(), "tool.call", Internal, tool_call(call)),
-            Self::ToolDone(r) => Words::of(system(), done_kind(r), done_level(r), done(r))
-                .private(Some(json!(r.result))),
+            Self::ToolDone(r) => {
+                Words::of(system(), done_kind(r), done_level(r), done(r)).private(Some(result(r)))
+            }
             Self::AgentMessage { text, voice } => spoken(text, voice),
             Self::Failed(failure) => {
                 Words::of(system(), family(failure.family), User, json!(failure))
@@ -92,6 +93,7 @@ impl Fact {
             }
             Self::Archived => Words::of(human(), "session.archived", Progress, json!({})),
             Self::Unknown => Words::of(system(), "unknown", Internal, json!({})),
+            noted => noted_words(noted),
         }
     }
 
@@ -108,6 +110,56 @@ impl Fact {
             _ => None,
         }
     }
+}
+
+/// What the platform notes about the session itself.
+fn noted_words(fact: &Fact) -> Words {
+    use Level::{Internal, Progress};
+    let (kind, level, body) = match fact {
+        Fact::Recovered(recovery) => ("session.recovered", Progress, json!(recovery)),
+        Fact::Waiting(waiting) => ("session.waiting", Progress, waited(waiting)),
+        Fact::Continued { number, of } => {
+            let body = json!({ "number": number, "of": of });
+            ("session.continued", Progress, body)
+        }
+        Fact::LimitsChanged(limits) => {
+            let body = json!({ "limits": shown_limits(limits) });
+            let private = json!(limits);
+            return Words::of(Actor::human(), "session.limits_changed", Progress, body)
+                .private(Some(private));
+        }
+        Fact::Forked {
+            from,
+            at,
+            checkpoint,
+        } => {
+            let body = json!({ "from_session": from, "at_seq": at, "checkpoint": checkpoint });
+            ("session.forked", Progress, body)
+        }
+        Fact::Checkpointed(made) => ("checkpoint.created", Internal, json!(made)),
+        Fact::Hibernated { checkpoint } => {
+            let body = json!({ "checkpoint_id": checkpoint });
+            ("sandbox.hibernated", Internal, body)
+        }
+        Fact::Restored(restored) => ("sandbox.restored", Internal, json!(restored)),
+        _ => ("unknown", Internal, json!({})),
+    };
+    Words::of(Actor::system(), kind, level, body)
+}
+
+/// Moments in a body are milliseconds since the epoch, like all of the log's;
+/// a face renders them.
+fn waited(waiting: &Waiting) -> Value {
+    json!(waiting)
+}
+
+/// Limits as people write them: money in dollars.
+fn shown_limits(limits: &Limits) -> Value {
+    let mut shown = json!(limits);
+    if let Some(usd) = limits.usd {
+        shown["usd"] = usd.as_dollars().into();
+    }
+    shown
 }
 
 fn spoken(text: &str, voice: &Voice) -> Words {
@@ -177,6 +229,15 @@ fn done_level(receipt: &Receipt) -> Level {
     }
 }
 
+/// What the brain and the rules read back of a receipt.
+fn result(receipt: &Receipt) -> Value {
+    let mut result = json!(receipt.result);
+    if let Some(repeat) = receipt.repeat {
+        result["repeat"] = json!(repeat);
+    }
+    result
+}
+
 fn done(receipt: &Receipt) -> Value {
     let text = &receipt.result.text;
     let mut body = json!({
@@ -195,6 +256,11 @@ fn done(receipt: &Receipt) -> Value {
     }
     if let Some(ms) = receipt.duration_ms {
         body["duration_ms"] = ms.into();
+    }
+    if let Some(Value::Object(known)) = receipt.known.as_ref().map(|known| json!(known)) {
+        for (key, value) in known {
+            body[key] = value;
+        }
     }
     body
 }

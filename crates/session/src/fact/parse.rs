@@ -77,8 +77,47 @@ fn read(event: &Event) -> Result<Fact, &'static str> {
                 .and_then(|usage| serde_json::from_value(usage.clone()).ok()),
         },
         "turn.completed" => Fact::TurnCompleted(turn_end(event)?),
+        _ => return noted(event),
+    })
+}
+
+/// What the platform noted about the session itself.
+fn noted(event: &Event) -> Result<Fact, &'static str> {
+    let body = &event.draft.body;
+    Ok(match event.draft.kind.as_str() {
+        "session.recovered" => Fact::Recovered(whole(body, "reason")?),
+        "session.waiting" => Fact::Waiting(whole(body, "what")?),
+        "session.continued" => Fact::Continued {
+            number: count(body, "number")?,
+            of: count(body, "of")?,
+        },
+        "session.limits_changed" => Fact::LimitsChanged(private(event)?),
+        "session.forked" => Fact::Forked {
+            from: text(body, "from_session")?,
+            at: number(body, "at_seq")?,
+            checkpoint: body
+                .get("checkpoint")
+                .and_then(|files| serde_json::from_value(files.clone()).ok()),
+        },
+        "checkpoint.created" => Fact::Checkpointed(whole(body, "checkpoint_id")?),
+        "sandbox.hibernated" => Fact::Hibernated {
+            checkpoint: text(body, "checkpoint_id")?,
+        },
+        "sandbox.restored" => Fact::Restored(whole(body, "as_of_seq")?),
         _ => Fact::Unknown,
     })
+}
+
+/// The body as a whole; `field` is named if it is none of that kind.
+fn whole<T: DeserializeOwned>(
+    body: &Map<String, Value>,
+    field: &'static str,
+) -> Result<T, &'static str> {
+    serde_json::from_value(Value::Object(body.clone())).map_err(|_| field)
+}
+
+fn count(body: &Map<String, Value>, field: &'static str) -> Result<u32, &'static str> {
+    u32::try_from(number(body, field)?).map_err(|_| field)
 }
 
 /// The text of a message: a long one stands whole only in the private part.
@@ -101,7 +140,16 @@ fn receipt(event: &Event) -> Result<Receipt, &'static str> {
         output: None,
         bytes: number(body, "bytes")?,
         duration_ms: body.get("duration_ms").and_then(Value::as_u64),
+        known: None,
+        repeat: private::<Counted>(event)?.repeat,
     })
+}
+
+/// The part of a receipt that only the rules read.
+#[derive(serde::Deserialize)]
+struct Counted {
+    #[serde(default)]
+    repeat: Option<crate::state::Repeat>,
 }
 
 fn turn_end(event: &Event) -> Result<TurnEnd, &'static str> {
@@ -124,7 +172,7 @@ fn turn_end(event: &Event) -> Result<TurnEnd, &'static str> {
     Ok(TurnEnd {
         number: number_of(event)?,
         reason: YieldReason::named(&text(body, "yield_reason")?).ok_or("yield_reason")?,
-        result: result.and_then(|id| id::event_seq(&event.session, id)),
+        result: result.and_then(id::origin).map(|(_, seq)| seq),
         usage: tokens,
         complete,
         error: body
@@ -140,8 +188,12 @@ fn failed(event: &Event, family: Family) -> Result<Fact, &'static str> {
 }
 
 fn number_of(event: &Event) -> Result<u32, &'static str> {
+    // Facts before a fork keep the ids of the session they were written in.
     let id = text(&event.draft.body, "turn_id")?;
-    id::turn_number(&event.session, &id).ok_or("turn_id")
+    let number = id::origin(&id).map(|(_, number)| number);
+    number
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or("turn_id")
 }
 
 fn text(body: &Map<String, Value>, field: &'static str) -> Result<String, &'static str> {

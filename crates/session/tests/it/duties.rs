@@ -59,6 +59,7 @@ fn a_cancel_comes_before_all_else() {
         tokens: Some(1),
         turn_seconds: Some(1),
         turns: Some(1),
+        ..Limits::default()
     });
     scene.did(Command::Cancel);
     scene.wait(1000);
@@ -71,6 +72,7 @@ fn a_deadline_comes_before_the_open_call_and_the_call_before_the_budget() {
         tokens: Some(1),
         turn_seconds: Some(1),
         turns: None,
+        ..Limits::default()
     };
     let mut scene = acting(limits);
     assert!(matches!(scene.duty(), Duty::Act(_)));

@@ -110,6 +110,8 @@ fn receipt() -> impl Strategy<Value = Receipt> {
             output: None,
             bytes,
             duration_ms,
+            known: None,
+            repeat: None,
         },
     )
 }
@@ -224,7 +226,7 @@ fn an_event_of_a_kind_we_know_that_lacks_its_parts_is_named() {
         to: 1,
     };
     for (field, value) in [
-        ("turn_id", json!("trn_somewhere_1")),
+        ("turn_id", json!("somewhere_1")),
         ("input_from_seq", json!("1")),
         ("input_to_seq", Value::Null),
     ] {

@@ -5,8 +5,11 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use session::fact::{Failure, Family, Outcome, Receipt, Voice, YieldReason};
-use session::{Command, Event, Level, Limits, Phase, Provider, Reply, Stop, Tokens};
+use session::fact::{
+    Checkpoint, Failure, Family, Known, Lapse, Outcome, Receipt, Recovery, Restored, Voice,
+    YieldReason,
+};
+use session::{Command, Event, Level, Limits, Phase, Provider, Reply, Stop, Tokens, Waiting, What};
 
 use crate::scene::{
     Scene, answer, asks, call, compacted, end, failure, frozen, interrupt, receipt, send, tokens,
@@ -63,6 +66,11 @@ fn history() -> Scene {
             reason: "interrupted".to_owned(),
         },
         duration_ms: None,
+        known: Some(Box::new(Known {
+            started_at: scene.now,
+            output_so_far: Some("1\n2".to_owned()),
+            checkpoint: None,
+        })),
         ..receipt("b", "stopped")
     }));
     let saw = scene.state.head;
@@ -76,11 +84,57 @@ fn history() -> Scene {
     scene.did(send("again"));
     scene.did(Command::Begin);
     scene.replied(answer("hello", Stop::EndTurn));
+    notes(&mut scene);
     scene.did(send("again"));
     scene.did(Command::Begin);
     scene.replied(asks(&[("i", "ask")]));
     scene.did(Command::Archive);
     scene
+}
+
+/// Everything the platform notes about a session.
+fn notes(scene: &mut Scene) {
+    scene.did(send("again"));
+    scene.did(Command::Begin);
+    scene.did(Command::Recovered(Recovery {
+        reason: Lapse::LeaseExpired,
+        epoch: 2,
+        charged: Some(tokens(1, 2)),
+    }));
+    scene.did(Command::Waiting(Waiting {
+        what: What::Retry,
+        since: scene.now,
+        deadline: Some(scene.now.plus(1000)),
+        next: "the model is asked again".to_owned(),
+        place: None,
+    }));
+    scene.did(Command::Restored(Restored {
+        checkpoint: Some("ckp_1".to_owned()),
+        seq: 3,
+        reason: "lost".to_owned(),
+        skipped: vec!["ckp_2".to_owned()],
+    }));
+    scene.did(Command::SetLimits(Limits {
+        usd: session::Usd::dollars(0.5),
+        auto_continue: Some(1),
+        ..Limits::default()
+    }));
+    scene.did(end(YieldReason::DeadlineExceeded));
+    scene.did(Command::Begin);
+    scene.replied(answer("hello", Stop::EndTurn));
+    scene.did(Command::Checkpointed(Checkpoint {
+        id: "ckp_3".to_owned(),
+        why: "turn".to_owned(),
+        seq: scene.state.head,
+        files: 4,
+        bytes: 5,
+        added: 6,
+    }));
+    scene.did(Command::Hibernated("ckp_3".to_owned()));
+    scene.did(Command::Fork {
+        from: "ses_other".to_owned(),
+        checkpoint: scene.state.checkpoint.clone(),
+    });
 }
 
 #[test]
@@ -135,6 +189,9 @@ fn the_configuration_that_rows_hold() {
         tokens: Some(1),
         turn_seconds: Some(2),
         turns: Some(3),
+        usd: Some(session::Usd(4)),
+        steps: Some(5),
+        auto_continue: Some(6),
     };
     frozen_as(
         "frozen",

@@ -62,7 +62,8 @@ impl Scene {
         assert_eq!(self.state.head, before.head + 1, "a gap");
         assert!(self.state.input_cursor >= before.input_cursor);
         assert!(self.state.input_cursor <= self.state.head);
-        assert!(!before.archived, "nothing follows an archive");
+        let forked = event_kind(&self.events) == "session.forked";
+        assert!(!before.archived || forked, "nothing follows an archive");
         let text = serde_json::to_string(&self.state).unwrap();
         let read: State = serde_json::from_str(&text).unwrap();
         assert_eq!(read, self.state, "a stored state reads back");
@@ -122,6 +123,10 @@ impl Scene {
     }
 }
 
+fn event_kind(events: &[Event]) -> &str {
+    events.last().map_or("", |event| &event.draft.kind)
+}
+
 /// One item of the transcript in a line.
 pub fn line(item: &Item) -> String {
     match item {
@@ -151,7 +156,12 @@ pub fn frozen(limits: Limits) -> Frozen {
             steps: 6,
             max_tokens: 100,
             window: 1000,
+            loop_after: 0,
+            ..Bounds::default()
         },
+        on_interrupt: std::collections::BTreeMap::new(),
+        prices: None,
+        caps: session::Caps::default(),
     }
 }
 
@@ -262,5 +272,7 @@ pub fn receipt(call: &str, text: &str) -> Receipt {
         output: None,
         bytes: text.len() as u64,
         duration_ms: Some(3),
+        known: None,
+        repeat: None,
     }
 }

@@ -31,6 +31,7 @@ impl From<LimitsIn> for Limits {
             turns: sent
                 .turns
                 .map(|count| u32::try_from(count.0).unwrap_or(u32::MAX)),
+            ..Self::default()
         }
     }
 }
@@ -76,8 +77,8 @@ mod tests {
             good,
             Limits {
                 tokens: Some(5),
-                turn_seconds: None,
-                turns: Some(u32::MAX)
+                turns: Some(u32::MAX),
+                ..Limits::default()
             }
         );
         assert_eq!(read(json!({ "tokens": null })).unwrap(), Limits::default());

@@ -1,7 +1,7 @@
 //! What holds of every log, whatever its history.
 
 use session::fact::{Fact, Voice};
-use session::{Fold, Tokens, id};
+use session::{Command, Duty, Fold, Tokens, decide, duty, id};
 
 use crate::scene::{SESSION, Scene};
 
@@ -14,6 +14,7 @@ pub fn check(scene: &Scene) {
     usage_is_the_sum_of_turns(scene);
     every_input_is_taken(scene);
     refolding_gives_the_same(scene);
+    any_prefix_can_be_frozen_and_forked(scene);
 }
 
 /// At rest nothing waits, unless the session was closed first.
@@ -22,7 +23,8 @@ fn every_input_is_taken(scene: &Scene) {
         return;
     }
     let messages = (1..).zip(scene.facts());
-    let newest = messages.filter(|(_, fact)| matches!(fact, Fact::UserMessage(_)));
+    let newest =
+        messages.filter(|(_, fact)| matches!(fact, Fact::UserMessage(_) | Fact::Continued { .. }));
     assert_eq!(scene.state.waiting, [0; 0]);
     assert_eq!(
         scene.state.input_cursor,
@@ -51,10 +53,11 @@ fn turns_open_and_close_in_order(scene: &Scene) {
                 open = Some(begun);
             }
             Fact::TurnCompleted(end) => assert_eq!(open, Some(end.number)),
-            Fact::UserMessage(_) | Fact::Archived => {
+            Fact::UserMessage(_) | Fact::Archived | Fact::Continued { .. } => {
                 assert_eq!(event.draft.turn, None);
                 continue;
             }
+            Fact::LimitsChanged(_) | Fact::Waiting(_) if open.is_none() => continue,
             _ => {}
         }
         let turn = open.map(|number| id::turn(SESSION, number));
@@ -143,4 +146,36 @@ fn refolding_gives_the_same(scene: &Scene) {
     assert_eq!(fold.state, scene.state);
     assert_eq!(fold.used_hands, scene.fold.used_hands);
     assert_eq!(fold.transcript.view(), scene.fold.transcript.view());
+}
+
+/// At any point of a log: the fold reads back as it was frozen, and a fork
+/// made there has no turn open and goes on by the same rules.
+fn any_prefix_can_be_frozen_and_forked(scene: &Scene) {
+    const FORK: &str = "ses_fffffffffffffffffffffff0";
+    // Not at every point of each log, but of all the logs together.
+    let every = 1 + scene.events.len() / 4;
+    let mut fold = Fold::default();
+    for event in &scene.events {
+        fold.apply(event).unwrap();
+        if !event.seq.is_multiple_of(every as u64) {
+            continue;
+        }
+        assert_eq!(Fold::thaw(&fold.freeze()).as_ref(), Some(&fold));
+        let command = Command::Fork {
+            from: SESSION.to_owned(),
+            checkpoint: None,
+        };
+        let decided = decide(FORK, &scene.frozen, &fold.state, command, scene.now).unwrap();
+        let mut fork = fold.clone();
+        for draft in decided.drafts {
+            let event = draft.at(FORK, fork.state.head + 1, scene.now);
+            fork.apply(&event).unwrap();
+        }
+        assert_eq!(fork.state, decided.state);
+        assert!(fork.state.turn.is_none() && !fork.state.archived);
+        assert_eq!(fork.state.waiting, fold.state.waiting, "what waits is kept");
+        let next = duty(&scene.frozen, &fork.state, scene.now);
+        assert_eq!(next == Duty::Rest, fork.state.waiting.is_empty());
+        assert!(matches!(next, Duty::Rest | Duty::Begin));
+    }
 }

@@ -3,7 +3,7 @@
 
 use session::fact::{Outcome, Receipt, YieldReason};
 use session::state::OpenCall;
-use session::{Call, Command, Duty, Item, Phase, Refusal, Reply, Stop};
+use session::{Call, Command, Duty, Item, Limits, Phase, Refusal, Reply, Stop};
 
 use super::plan::{Comes, Ends, Move, Outside, Plan, Shape};
 use crate::scene::{
@@ -46,6 +46,10 @@ impl World {
                 Outside::Interrupt => interrupt("now"),
                 Outside::Cancel => Command::Cancel,
                 Outside::Archive => Command::Archive,
+                Outside::Limits(most) => Command::SetLimits(Limits {
+                    tokens: Some(*most),
+                    ..self.scene.state.limits(&self.scene.frozen)
+                }),
             };
             let archived = self.scene.phase() == Phase::Archived;
             match self.scene.tell(command) {

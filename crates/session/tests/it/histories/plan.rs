@@ -12,6 +12,7 @@ pub enum Outside {
     Interrupt,
     Cancel,
     Archive,
+    Limits(u64),
 }
 
 /// How a model call or a tool call comes out.
@@ -71,6 +72,7 @@ fn outside() -> impl Strategy<Value = Outside> {
         4 => Just(Outside::Interrupt),
         3 => Just(Outside::Cancel),
         1 => Just(Outside::Archive),
+        1 => (1..500u64).prop_map(Outside::Limits),
     ]
 }
 
@@ -131,12 +133,19 @@ pub fn plans() -> impl Strategy<Value = Plan> {
         option::weighted(0.3, 20..400u64),
         option::weighted(0.3, 1..60u64),
         option::weighted(0.3, 1..4u32),
+        option::weighted(0.3, 1..3u32),
+        option::weighted(0.3, 1..6u32),
     );
-    let limits = limits.prop_map(|(tokens, turn_seconds, turns)| Limits {
-        tokens,
-        turn_seconds,
-        turns,
-    });
+    let limits = limits.prop_map(
+        |(tokens, turn_seconds, turns, auto_continue, steps)| Limits {
+            tokens,
+            turn_seconds,
+            turns,
+            auto_continue,
+            steps,
+            ..Limits::default()
+        },
+    );
     (limits, vec(outside(), 0..3), vec(one_move(), 0..40)).prop_map(|(limits, first, moves)| Plan {
         limits,
         first,

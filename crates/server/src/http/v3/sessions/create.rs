@@ -245,6 +245,9 @@ async fn freeze(
         runtime: agent.runtime,
         credential,
         limits,
+        on_interrupt: std::collections::BTreeMap::new(),
+        prices: None,
+        caps: session::Caps::default(),
     })
 }
 
@@ -262,6 +265,7 @@ fn bounds(app: &App, model: &ModelRef) -> Bounds {
             .models
             .context_window
             .unwrap_or_else(|| app.models.window(model)),
+        ..Bounds::default()
     }
 }
 

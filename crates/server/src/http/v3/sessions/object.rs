@@ -167,6 +167,9 @@ mod tests {
             credential: "managed".into(),
             limits: Limits::default(),
             bounds: Bounds::default(),
+            on_interrupt: std::collections::BTreeMap::new(),
+            prices: None,
+            caps: session::Caps::default(),
         };
         SessionRow {
             id: "ses_1".into(),
