@@ -12,11 +12,13 @@ mod demo;
 mod doctor;
 mod error;
 mod follow;
+mod home;
 mod key;
 mod limits;
 mod live;
 mod local;
 mod logging;
+mod login;
 mod options;
 mod out;
 mod paint;
@@ -24,6 +26,7 @@ mod progress;
 #[cfg(test)]
 mod reference;
 mod rehearse;
+mod remember;
 mod render;
 mod secret;
 mod serve;
@@ -70,8 +73,8 @@ struct Global {
     api_key: Option<String>,
     /// Address of the server to talk to
     #[arg(long, global = true, env = "OPENCOMPUTER_API_URL", value_name = "URL")]
-    #[arg(hide_env_values = true, default_value = "http://127.0.0.1:8080")]
-    api_url: String,
+    #[arg(hide_env_values = true)]
+    api_url: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,8 +95,12 @@ enum Command {
     /// Make and revoke API keys, on the server's machine
     #[command(subcommand, visible_alias = "keys")]
     Key(key::KeyCommand),
+    /// Keep a server's address and your key for it
+    Login(login::Login),
+    /// Forget the key that login kept
+    Logout(login::Logout),
     /// Show every option of the server, and where its value comes from
-    Config(Box<options::Given>),
+    Config(Config),
     /// Tell what this machine can and cannot isolate, and how to fix it
     Doctor(Box<doctor::Doctor>),
     /// Serve the rehearsal model over the Anthropic and OpenAI APIs
@@ -105,6 +112,16 @@ enum Command {
     },
     /// Print the version
     Version,
+}
+
+/// The server's options, or what this user's commands remember.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Config {
+    #[command(flatten)]
+    given: Box<options::Given>,
+    #[command(subcommand)]
+    remember: Option<remember::Remember>,
 }
 
 /// Runs the command the program was started with.
@@ -159,9 +176,15 @@ fn misused(error: &clap::Error, json: bool) -> ExitCode {
 fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), CliError> {
     match command {
         Command::Serve(serve) => serve::run(serve),
-        Command::Config(given) => {
-            options::run(context, *given, matches.subcommand_matches("config"))
+        Command::Config(Config {
+            remember: Some(remember),
+            ..
+        }) => remember::run(context, remember),
+        Command::Config(config) => {
+            options::run(context, *config.given, matches.subcommand_matches("config"))
         }
+        Command::Login(login) => until_interrupted(login::login(context, &login)),
+        Command::Logout(_) => login::logout(context),
         Command::Version => version(context),
         Command::Completions { shell } => completions(shell),
         Command::Demo(demo) => until_interrupted(demo::run(context, demo)),
@@ -245,6 +268,11 @@ mod tests {
             "oc credential remove cred_1",
             "oc credential set-default cred_1",
             "oc config --json",
+            "oc config set api_url http://h",
+            "oc config get api_url",
+            "oc config show",
+            "oc login --force",
+            "oc logout --local",
             "oc doctor --json",
             "oc doctor --reap --data d",
             "oc version",
@@ -268,6 +296,8 @@ mod tests {
         for line in [
             "oc fly",
             "oc session logs",
+            "oc config set colour red",
+            "oc config --data d set api_url http://h",
             "oc session logs s --deltas",
             "oc agent create x --model m",
             "oc credential add --key a --key-env b",

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::api::{Answer, Api, Ask};
 use super::error::CliError;
+use super::home::Home;
 use super::out::Out;
 use super::progress::during;
 use super::{paint, table};
@@ -13,19 +14,45 @@ use super::{paint, table};
 #[derive(Debug, Clone)]
 pub(super) struct Context {
     pub out: Out,
+    /// The server's address, if it was given.
+    pub url: Option<String>,
+    /// The key, if one was given.
+    pub key: Option<String>,
+}
+
+/// A server, and perhaps a key for it.
+#[derive(Debug)]
+pub(super) struct Place {
     pub url: String,
     pub key: Option<String>,
 }
 
+/// Where a server listens that was told nothing.
+const HERE: &str = "http://127.0.0.1:8080";
+
 impl Context {
     /// The server, with a key.
     pub(super) fn api(&self) -> Result<Api, CliError> {
-        let Some(key) = self.key.as_deref().filter(|key| !key.is_empty()) else {
+        let place = self.place(&Home::load()?);
+        if place.key.is_none() {
             return Err(CliError::Local(
-                "no API key: set OPENCOMPUTER_API_KEY or give --api-key. `oc key create` makes a key on the server's machine".to_owned(),
+                "no API key: run `oc login`, set OPENCOMPUTER_API_KEY or give --api-key. `oc key create` makes a key on the server's machine".to_owned(),
             ));
-        };
-        Api::new(&self.url, Some(key))
+        }
+        Api::new(&place.url, place.key.as_deref())
+    }
+
+    /// What was given, else what is remembered. A remembered key goes to the
+    /// address it is remembered for, and nowhere else.
+    pub(super) fn place(&self, home: &Home) -> Place {
+        let plain = |url: &str| url.trim_end_matches('/').trim_end_matches("/v3").to_owned();
+        let kept = home.url().unwrap_or(HERE);
+        let url = given(self.url.as_ref()).unwrap_or(kept);
+        let theirs = || home.get("api_key").filter(|_| plain(url) == plain(kept));
+        Place {
+            url: url.to_owned(),
+            key: given(self.key.as_ref()).or_else(theirs).map(str::to_owned),
+        }
     }
 
     /// Asks the server; tells what it is doing when that takes long.
@@ -69,6 +96,11 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// An empty value is an absent one.
+fn given(value: Option<&String>) -> Option<&str> {
+    value.map(String::as_str).filter(|text| !text.is_empty())
 }
 
 /// A field as text for people: `-` where there is none.

@@ -43,7 +43,7 @@ pub(super) async fn run(context: &Context, demo: Demo) -> Result<(), CliError> {
     let launched = launch::ensure(context, &demo.data, demo.listen, &key).await?;
     let here = Context {
         out: context.out,
-        url: launched.url.clone(),
+        url: Some(launched.url.clone()),
         key: Some(key.clone()),
     };
     let model = story::model(demo.anthropic_api_key.as_deref());
@@ -84,7 +84,7 @@ fn farewell(
     told: &story::Told,
     fresh: bool,
 ) -> Result<(), CliError> {
-    let (out, url) = (context.out, context.url.as_str());
+    let (out, url) = (context.out, context.url.as_deref().unwrap_or_default());
     if out.json {
         return out.value(&json!({ "url": url, "api_key": key, "agent": told.agent, "session": told.session, "result": told.result, "started": fresh }));
     }

@@ -86,7 +86,7 @@ fn describe(made: &mut String, command: &Command) {
         .get_subcommands()
         .filter(|below| below.get_name() != "help")
         .collect();
-    if !deeper.is_empty() {
+    if command.is_subcommand_required_set() {
         return deeper.into_iter().for_each(|below| describe(made, below));
     }
     let name = command.get_bin_name().unwrap_or_default();
@@ -116,14 +116,14 @@ fn describe(made: &mut String, command: &Command) {
         .get_arguments()
         .filter(|option| !elsewhere(option))
         .collect();
-    if options.is_empty() {
-        return;
+    if !options.is_empty() {
+        made.push_str("| option | meaning |\n| --- | --- |\n");
+        for option in options {
+            writeln!(made, "| `{}` | {} |", flag(option), help(option)).unwrap();
+        }
+        made.push('\n');
     }
-    made.push_str("| option | meaning |\n| --- | --- |\n");
-    for option in options {
-        writeln!(made, "| `{}` | {} |", flag(option), help(option)).unwrap();
-    }
-    made.push('\n');
+    deeper.into_iter().for_each(|below| describe(made, below));
 }
 
 fn flag(option: &Arg) -> String {

@@ -45,7 +45,7 @@ impl KeySource {
     pub(super) async fn read(&self) -> Result<SecretString, CliError> {
         match self.given()? {
             Some(key) => Ok(key),
-            None => from_stdin().await,
+            None => ask("Provider's key").await,
         }
     }
 }
@@ -54,18 +54,18 @@ fn whole(text: String) -> Result<SecretString, CliError> {
     let key = text.trim();
     if key.is_empty() {
         return Err(CliError::Local(
-            "the key is empty: pipe it in, or give --key-env VARIABLE".to_owned(),
+            "the key is empty: pipe it in, or name a variable that holds it".to_owned(),
         ));
     }
     Ok(SecretString::from(key.to_owned()))
 }
 
-/// Reads in a thread of its own, so that Ctrl-C is heard meanwhile and the
-/// terminal is put right.
-async fn from_stdin() -> Result<SecretString, CliError> {
+/// Reads a key from standard input, in a thread of its own, so that Ctrl-C is
+/// heard meanwhile and the terminal is put right.
+pub(super) async fn ask(what: &str) -> Result<SecretString, CliError> {
     let terminal = std::io::stdin().is_terminal();
     let _silent = terminal.then(|| {
-        eprint!("Provider's key (not shown): ");
+        eprint!("{what} (not shown): ");
         Silent::new()
     });
     let read = move || {

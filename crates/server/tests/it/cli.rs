@@ -5,6 +5,7 @@ mod demo;
 mod docs;
 mod follow;
 mod local;
+mod login;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -26,6 +27,8 @@ fn program(server: &Server, arguments: &[&str]) -> Command {
 fn bare(arguments: &[&str]) -> Command {
     let mut command = Command::new(Server::program());
     command.args(arguments).stdin(Stdio::null());
+    // No home: what the caller's own commands remember stays out of it.
+    command.env("HOME", "/nonexistent");
     for name in [
         "OPENCOMPUTER_API_URL",
         "OPENCOMPUTER_API_KEY",
