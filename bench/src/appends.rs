@@ -57,11 +57,15 @@ fn floor(path: &Path, batch: usize) -> f64 {
     db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
         .unwrap();
     // The store's own tables and indexes: the same rows cost the same pages.
-    db.execute_batch(include_str!("../../crates/store/migrations/0001_first.sql"))
-        .unwrap();
+    let steps = [
+        include_str!("../../crates/store/migrations/0001_first.sql"),
+        include_str!("../../crates/store/migrations/0002_durable.sql"),
+    ];
+    for step in steps {
+        db.execute_batch(step).unwrap();
+    }
     let state = serde_json::to_string(&State::default()).unwrap();
-    let made =
-        "INSERT INTO sessions VALUES ($1, 'org', 'agt', NULL, 1, 'queued', 1, 0, 0, NULL, 1, $2)";
+    let made = "INSERT INTO sessions VALUES ($1, 'org', 'agt', NULL, 1, 'queued', 1, 0, 0, NULL, 1, $2, 0, NULL)";
     for n in 0..batch {
         db.execute(made, (format!("ses_{n}"), &state)).unwrap();
     }
@@ -96,6 +100,7 @@ async fn store(folder: &Path, writers: usize) -> f64 {
         database: Database::Sqlite(folder.join("oc.db")),
         blobs: folder.join("blobs"),
         master: MasterKey::from_bytes([7; 32]),
+        passed: None,
     })
     .await
     .unwrap();
@@ -132,6 +137,8 @@ async fn write(store: &Store, n: usize, began: Instant) -> usize {
             project: Projection::of(&session, &frozen(), &state, Millis(1)),
             lease: LeaseChange::Keep,
             dedupe: None,
+            settle: None,
+            checkpoint: None,
         };
         store.append(append).await.unwrap();
         head += 1;
@@ -209,6 +216,7 @@ pub async fn session(store: &Store, org: &str, n: usize) {
         project,
         birth: None,
         token: None,
+        origin: None,
     };
     assert!(matches!(
         store.create_session(new).await.unwrap(),

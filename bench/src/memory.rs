@@ -52,6 +52,7 @@ async fn idle(empty: u64) {
         database: Database::Sqlite(data.path().join("oc.db")),
         blobs: data.path().join("blobs"),
         master,
+        passed: None,
     })
     .await
     .unwrap();

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use store::{Birth, Logged, SessionRow};
+use store::{Birth, Logged, Quota, SessionRow};
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -98,6 +98,7 @@ impl Births {
             Birth {
                 node: app.node.clone(),
                 until,
+                most: usize::MAX,
             },
         ))
     }
@@ -196,15 +197,19 @@ async fn claim(app: &App, runs: &mut JoinSet<(String, u64)>) -> bool {
     }
     let now = clock::now();
     let until = now.plus(lease::length(&app.config));
-    match app.store.claim(&app.node, now, until, room).await {
+    match app
+        .store
+        .claim(&app.node, now, until, room, &Quota::default())
+        .await
+    {
         Ok(rows) => {
             let more = rows.len() == room;
-            rows.into_iter().for_each(|row| {
+            rows.into_iter().for_each(|claimed| {
                 begin(
                     app,
                     runs,
                     Born {
-                        row,
+                        row: claimed.row,
                         events: Vec::new(),
                     },
                 )

@@ -116,6 +116,7 @@ async fn open(folder: &Path) -> Store {
         database: Database::Sqlite(folder.join("oc.db")),
         blobs: folder.join("blobs"),
         master: MasterKey::from_bytes([7; 32]),
+        passed: None,
     };
     let store = Store::open(options).await.unwrap();
     for n in 0..SESSIONS {
@@ -181,6 +182,8 @@ fn next(session: &str, head: u64) -> Append<'_> {
         project: project(head + 1),
         lease: LeaseChange::Keep,
         dedupe: None,
+        settle: None,
+        checkpoint: None,
     }
 }
 
@@ -197,6 +200,7 @@ fn new(id: &str) -> NewSession {
         project: project(1),
         birth: None,
         token: None,
+        origin: None,
     }
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use session::{Draft, Millis};
+use session::{Draft, Millis, Phase};
 
 use crate::db::{Tx, Value, values};
 use crate::facts::Facts;
-use crate::{Error, Logged, Projection, Store, Wake, hearing};
+use crate::{Amount, Checkpoint, Error, Logged, Projection, Store, Wake, hearing, reserve};
 
 /// Facts to append, and what follows from them.
 #[derive(Debug)]
@@ -28,6 +28,10 @@ pub struct Append<'a> {
     pub lease: LeaseChange,
     /// Marks the first fact as said under a key, so that it is said once.
     pub dedupe: Option<Dedupe>,
+    /// Ends the session's reservation, if it has one: this much was used.
+    pub settle: Option<Amount>,
+    /// A checkpoint that these facts tell of.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// What an append does with the lease.
@@ -51,15 +55,19 @@ struct Change {
     session: String,
     head: u64,
     epoch: Option<u64>,
+    at: Millis,
     project: Projection,
     release: bool,
     dedupe: Option<String>,
+    settle: Option<Amount>,
+    checkpoint: Option<Checkpoint>,
     mark: u64,
 }
 
-const GROW: &str = "UPDATE sessions SET head = $1, input_cursor = $2, status = $3, due = $4, state = $5, \
-    node = CASE WHEN $6 = 1 THEN NULL ELSE node END \
-    WHERE id = $7 AND head = $8 AND (CAST($9 AS BIGINT) IS NULL OR epoch = $9) RETURNING node";
+const GROW: &str = "UPDATE sessions SET head = $1, input_cursor = $2, status = $3, \
+    due = CASE WHEN $4 = 0 AND due < $5 THEN due ELSE $5 END, state = $6, \
+    node = CASE WHEN $7 = 1 THEN NULL ELSE node END, placed = CASE WHEN $8 = 1 THEN 0 ELSE placed END \
+    WHERE id = $9 AND head = $10 AND (CAST($11 AS BIGINT) IS NULL OR epoch = $11) RETURNING node";
 const WHERE_IS_IT: &str = "SELECT head, epoch FROM sessions WHERE id = $1";
 const SAID_BEFORE: &str = "SELECT seq FROM message_keys WHERE session = $1 AND key = $2";
 const SAID_NOW: &str = "INSERT INTO message_keys (session, key, seq) VALUES ($1, $2, $3)";
@@ -76,6 +84,7 @@ impl Store {
     /// [`Error::NotFound`]; [`Error::Full`], [`Error::Unavailable`] and
     /// [`Error::Fatal`] as every write.
     pub async fn append(&self, append: Append<'_>) -> Result<Vec<Arc<Logged>>, Error> {
+        self.passed("append.begun");
         let session = append.session.to_owned();
         let facts = Facts {
             session: session.clone(),
@@ -86,15 +95,21 @@ impl Store {
             session: session.clone(),
             head: append.head,
             epoch: append.epoch,
+            at: append.at,
             project: append.project,
             release: append.lease == LeaseChange::Release,
             dedupe: append.dedupe.map(|dedupe| dedupe.key),
+            settle: append.settle,
+            checkpoint: append.checkpoint,
             mark: self.mark(),
         };
         let told = self.clone();
         // The driver knows what it wrote itself.
         let known = append.epoch.is_some();
-        let done = move |(events, wake): &(Vec<Arc<Logged>>, Wake)| told.tell(events, wake, known);
+        let done = move |(events, wake): &(Vec<Arc<Logged>>, Wake)| {
+            told.passed("append.durable");
+            told.tell(events, wake, known);
+        };
         let appended = self
             .db()
             .write(|tx| change.append(tx, facts).boxed(), done)
@@ -152,6 +167,7 @@ impl Change {
             tx.exec(SAID_NOW, &values![&self.session, key, self.head + 1])
                 .await?;
         }
+        self.beside(tx).await?;
         let due = self.project.due.is_some() && !leased;
         let wake = Wake {
             session: self.session,
@@ -162,20 +178,41 @@ impl Change {
         Ok((events, wake))
     }
 
-    fn grow(&self, head: u64) -> [Value; 9] {
+    /// What goes with some appends only; a plain one has nothing of it.
+    async fn beside(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        if let Some(tally) = &self.project.tally {
+            tally.write(tx, &self.session).await?;
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            checkpoint.write(tx).await?;
+        }
+        if let Some(used) = self.settle {
+            reserve::settle(tx, &self.session, used).await?;
+        }
+        Ok(())
+    }
+
+    fn grow(&self, head: u64) -> [Value; 11] {
         let Projection {
             status,
             input_cursor,
             due,
             state,
+            ..
         } = &self.project;
+        // Its place in the line is that of the first input that waits; its
+        // place among the running ones ends with the turn.
+        let afresh = self.release || due.is_none_or(|due| due > self.at);
+        let leaves = due.is_none() || (self.release && status == Phase::Queued.name());
         values![
             head,
             *input_cursor,
             status,
+            afresh,
             *due,
             state,
             self.release,
+            leaves,
             &self.session,
             self.head,
             self.epoch
@@ -185,7 +222,8 @@ impl Change {
     /// Why the row did not take the change.
     async fn refused(&self, tx: &mut Tx<'_>) -> Result<Error, Error> {
         let Some(mut row) = tx.row(WHERE_IS_IT, &values![&self.session]).await? else {
-            return Ok(Error::NotFound);
+            // For a driver, a session that was erased is one it lost.
+            return Ok(self.epoch.map_or(Error::NotFound, |_| Error::Fenced));
         };
         let (head, epoch) = (row.count()?, row.count()?);
         Ok(if self.epoch.is_some_and(|mine| mine != epoch) {

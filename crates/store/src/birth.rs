@@ -9,7 +9,7 @@ use crate::db::{Tx, values};
 use crate::digest::digest;
 use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
-use crate::{Error, Once, Store, Wake, hearing, leases, projection, tokens};
+use crate::{Birth, Error, Once, Store, Wake, hearing, leases, projection, tokens};
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (org, scope, key) DO NOTHING";
@@ -21,8 +21,8 @@ const PROMPT_IS_THERE: &str = "SELECT CAST(1 AS BIGINT) FROM prompts WHERE hash 
 const PINNED: &str =
     "INSERT INTO pinned (session, frozen, prompt, metadata) VALUES ($1, $2, $3, $4)";
 const SESSION: &str = "INSERT INTO sessions \
-    (id, org, agent, key, created, status, head, input_cursor, epoch, node, due, state) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    (id, org, agent, key, created, status, head, input_cursor, epoch, node, due, state, placed) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 impl Store {
     /// Makes a session with its first facts, in one durable transaction.
@@ -41,11 +41,12 @@ impl Store {
         };
         let (told, mark) = (self.clone(), self.mark());
         let lasts = new.birth.as_ref().map(|birth| birth.node.clone()).zip(node);
-        let known = new.birth.is_some();
         let done = move |(created, wake): &(Created, Option<Wake>)| {
-            if let (Created::New { events, .. }, Some(wake)) = (created, wake) {
-                told.tell(events, wake, known);
-                if let Some((node, until)) = &lasts {
+            if let (Created::New { events, leased, .. }, Some(wake)) = (created, wake) {
+                told.tell(events, wake, *leased);
+                if let Some((node, until)) = &lasts
+                    && *leased
+                {
                     told.nodes().lasts(node, *until);
                 }
             }
@@ -82,10 +83,15 @@ impl Birthing {
             node,
             mark,
         } = self;
-        if let (Some(birth), Some(until)) = (&new.birth, node) {
+        let birth = match &new.birth {
+            Some(birth) if leases::room(tx, &new.org, birth.most).await? => Some(birth),
+            _ => None,
+        };
+        if let (Some(birth), Some(until)) = (birth, node) {
             leases::last(tx, &birth.node, until).await?;
         }
-        let row = insert(tx, &new, facts.placed.len() as u64).await?;
+        let leased = birth.is_some();
+        let row = insert(tx, &new, birth, facts.placed.len() as u64).await?;
         let events = facts.write(tx, 0).await?;
         if let Some(token) = &new.token {
             tokens::insert(tx, &new.org, &new.id, token).await?;
@@ -93,11 +99,16 @@ impl Birthing {
         let wake = Wake {
             session: row.id.clone(),
             head: row.head,
-            due: new.project.due.is_some() && new.birth.is_none(),
+            due: new.project.due.is_some() && !leased,
         };
         hearing::say(tx, mark, &wake).await?;
         let row = Box::new(row);
-        Ok((Created::New { row, events }, Some(wake)))
+        let created = Created::New {
+            row,
+            events,
+            leased,
+        };
+        Ok((created, Some(wake)))
     }
 
     /// The session that the key made before.
@@ -133,7 +144,12 @@ async fn before(
     Ok(Some((row.text()? == once.request, row.text()?)))
 }
 
-async fn insert(tx: &mut Tx<'_>, new: &NewSession, head: u64) -> Result<SessionRow, Error> {
+async fn insert(
+    tx: &mut Tx<'_>,
+    new: &NewSession,
+    birth: Option<&Birth>,
+    head: u64,
+) -> Result<SessionRow, Error> {
     let prompt = digest(&new.frozen.prompt);
     if tx
         .row(PROMPT_IS_THERE, &values![prompt.clone()])
@@ -150,7 +166,7 @@ async fn insert(tx: &mut Tx<'_>, new: &NewSession, head: u64) -> Result<SessionR
     let pinned = values![&new.id, json(&unprompted), prompt, new.metadata.as_ref()];
     tx.exec(PINNED, &pinned).await?;
     let state: State = projection::state(&new.project.state)?;
-    let (epoch, node) = match &new.birth {
+    let (epoch, node) = match birth {
         Some(birth) => (1u64, Some(&birth.node)),
         None => (0, None),
     };
@@ -168,6 +184,7 @@ async fn insert(tx: &mut Tx<'_>, new: &NewSession, head: u64) -> Result<SessionR
         node,
         project.due,
         &project.state,
+        birth.is_some(),
     ];
     tx.exec(SESSION, &row).await?;
     Ok(SessionRow {

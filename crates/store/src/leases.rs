@@ -3,6 +3,14 @@
 //! A session names the node that drives it; the node's own row says until when
 //! it lives. So keeping all leases of a node is one small write, and a node that
 //! dies loses all of them at the same moment.
+//!
+//! A session that got its lease has its *place* among the running ones of its
+//! org until its turn is over, whichever node drives it meanwhile: a dead node's
+//! and a handed-over session wait for nobody (`claim.rs`). All others wait in
+//! the line of their org (`queue.rs`).
+
+mod claim;
+mod queue;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,8 +18,12 @@ use std::sync::{Mutex, PoisonError};
 use futures::FutureExt;
 use session::Millis;
 
-use crate::db::{Tx, values};
-use crate::{Error, SessionRow, Store, Wake, hearing, sessions};
+use crate::db::{Row, Tx, values};
+use crate::{Error, Store, Wake, hearing};
+
+pub use claim::Claimed;
+pub use queue::Quota;
+pub(crate) use queue::room;
 
 /// How much shorter than asked a lease from birth may be, in milliseconds: so a
 /// node that makes a thousand sessions a second writes its own row only once.
@@ -19,21 +31,11 @@ const SHORTER: i64 = 500;
 /// Rows of nodes are kept this long after their death, in milliseconds.
 const REMEMBERED: i64 = 24 * 3600 * 1000;
 
-const FREE: &str = "SELECT s.id FROM sessions s WHERE s.due <= $1 AND NOT EXISTS \
-    (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $1) ORDER BY s.due, s.id LIMIT $2";
-const FREE_AND_MINE: &str = "SELECT s.id FROM sessions s WHERE s.due <= $1 AND NOT EXISTS \
-    (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $1) ORDER BY s.due, s.id LIMIT $2 FOR UPDATE SKIP LOCKED";
-const IS_FREE: &str = "SELECT s.id FROM sessions s WHERE s.id = $1 AND s.due <= $2 AND NOT EXISTS \
-    (SELECT 1 FROM nodes n WHERE n.id = s.node AND n.until > $2) FOR UPDATE SKIP LOCKED";
-// Looks again with the row locked: another node, and its own row with it, may
-// have come between.
-const TAKE: &str = "UPDATE sessions SET epoch = epoch + 1, node = $1 WHERE id = $2 AND NOT EXISTS \
-    (SELECT 1 FROM nodes n WHERE n.id = sessions.node AND n.until > $3)";
 const LAST: &str = "INSERT INTO nodes (id, until) VALUES ($1, $2) \
     ON CONFLICT (id) DO UPDATE SET until = excluded.until WHERE nodes.until < excluded.until";
-const FORGET: &str = "DELETE FROM nodes WHERE until < $1";
+const FORGET: &str = "DELETE FROM nodes WHERE until < $1 AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.node = nodes.id)";
 const HELD: &str = "SELECT id, epoch FROM sessions WHERE node = $1";
-const RELEASE: &str = "UPDATE sessions SET node = NULL WHERE id = $1 AND epoch = $2 AND node IS NOT NULL \
+const RELEASE: &str = "UPDATE sessions SET node = NULL, placed = CASE WHEN status = 'queued' THEN 0 ELSE placed END WHERE id = $1 AND epoch = $2 AND node IS NOT NULL \
     RETURNING head, due";
 
 /// Until when the rows of nodes were last made to last, by this process.
@@ -65,50 +67,6 @@ pub(crate) async fn last(tx: &mut Tx<'_>, node: &str, until: Millis) -> Result<(
 }
 
 impl Store {
-    /// Takes leases on sessions that are due and free, longest due first.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn claim(
-        &self,
-        node: &str,
-        now: Millis,
-        until: Millis,
-        limit: usize,
-    ) -> Result<Vec<SessionRow>, Error> {
-        // Mostly there is nothing to take, and looking disturbs no writer.
-        if self.db().rows(FREE, values![now, 1u64]).await?.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mine = node.to_owned();
-        let claimed = self
-            .db()
-            .change(move |tx| claim(tx, mine, now, until, limit).boxed())
-            .await?;
-        self.nodes().lasts(node, until);
-        Ok(claimed)
-    }
-
-    /// Takes the lease on one session, if it is due and free.
-    ///
-    /// # Errors
-    /// As every write.
-    pub async fn claim_one(
-        &self,
-        session: &str,
-        node: &str,
-        now: Millis,
-        until: Millis,
-    ) -> Result<Option<SessionRow>, Error> {
-        let (session, mine) = (session.to_owned(), node.to_owned());
-        let claimed = self
-            .db()
-            .change(move |tx| claim_one(tx, session, mine, now, until).boxed())
-            .await?;
-        self.nodes().lasts(node, until);
-        Ok(claimed)
-    }
-
     /// Makes a node's leases last until then; of those it holds by these
     /// epochs, returns the sessions whose lease is gone.
     ///
@@ -129,6 +87,16 @@ impl Store {
         Ok(lost)
     }
 
+    /// What a node holds by the rows, with the epochs.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn held(&self, node: &str) -> Result<Vec<(String, u64)>, Error> {
+        let rows = self.db().rows(HELD, values![node]).await?;
+        let held = |mut row: Row| Ok((row.text()?, row.count()?));
+        rows.into_iter().map(held).collect()
+    }
+
     /// Gives a lease back; nothing happens if it is gone already.
     ///
     /// # Errors
@@ -145,51 +113,6 @@ impl Store {
             .await
             .map(drop)
     }
-}
-
-async fn claim(
-    tx: &mut Tx<'_>,
-    node: String,
-    now: Millis,
-    until: Millis,
-    limit: usize,
-) -> Result<Vec<SessionRow>, Error> {
-    let mut claimed = Vec::new();
-    for mut row in tx.rows(FREE_AND_MINE, &values![now, limit as u64]).await? {
-        claimed.extend(take(tx, &row.text()?, &node, now).await?);
-    }
-    if !claimed.is_empty() {
-        last(tx, &node, until).await?;
-        tx.exec(FORGET, &values![now.plus(-REMEMBERED)]).await?;
-    }
-    Ok(claimed)
-}
-
-async fn claim_one(
-    tx: &mut Tx<'_>,
-    session: String,
-    node: String,
-    now: Millis,
-    until: Millis,
-) -> Result<Option<SessionRow>, Error> {
-    if tx.row(IS_FREE, &values![&session, now]).await?.is_none() {
-        return Ok(None);
-    }
-    last(tx, &node, until).await?;
-    take(tx, &session, &node, now).await
-}
-
-async fn take(
-    tx: &mut Tx<'_>,
-    session: &str,
-    node: &str,
-    now: Millis,
-) -> Result<Option<SessionRow>, Error> {
-    if tx.exec(TAKE, &values![node, session, now]).await? == 0 {
-        return Ok(None);
-    }
-    let row = tx.row(sessions::DRIVEN, &values![session]).await?;
-    row.map(sessions::read).transpose()
 }
 
 async fn renew(
@@ -223,6 +146,7 @@ async fn release(
     let (head, due) = (row.count()?, row.opt_millis()?.is_some());
     let wake = Wake { session, head, due };
     if due {
+        // An open turn that is handed over keeps its place.
         hearing::say(tx, mark, &wake).await?;
     }
     Ok(Some(wake))
@@ -231,7 +155,6 @@ async fn release(
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [FREE, FREE_AND_MINE, IS_FREE, TAKE, FORGET, HELD, RELEASE]
-        .map(str::to_owned)
-        .into()
+    let here = [FORGET, HELD, RELEASE].map(str::to_owned);
+    [claim::queries(), queue::queries(), here.into()].concat()
 }

@@ -1,11 +1,11 @@
 //! Where the truth is kept.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::MasterKey;
 
 /// What a store is opened with.
-#[derive(Debug)]
 pub struct Options {
     /// The database.
     pub database: Database,
@@ -13,6 +13,21 @@ pub struct Options {
     pub blobs: PathBuf,
     /// The key that wraps every org's data key.
     pub master: MasterKey,
+    /// Told at named moments, for drills; `None` costs nothing.
+    pub passed: Option<Passed>,
+}
+
+/// Called at a named moment: `append.begun` before an append's transaction,
+/// `append.durable` when it is durable and nobody was told yet.
+pub type Passed = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("database", &self.database)
+            .field("blobs", &self.blobs)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which database.

@@ -3,7 +3,7 @@
 
 use session::{Frozen, Millis, State};
 
-use crate::Error;
+use crate::{Error, Tally};
 
 /// The parts of a session's row that an append replaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Projection {
     pub due: Option<Millis>,
     /// The state as JSON.
     pub state: String,
+    /// The usage of a turn that ends in this append.
+    pub tally: Option<Tally>,
 }
 
 impl Projection {
@@ -28,6 +30,7 @@ impl Projection {
             input_cursor: state.input_cursor,
             due: (!phase.at_rest()).then_some(at),
             state: serde_json::to_string(state).unwrap_or_default(),
+            tally: None,
         }
     }
 }

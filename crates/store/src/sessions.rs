@@ -5,7 +5,7 @@ use std::sync::Arc;
 use session::{Draft, Frozen, Millis, State};
 
 use crate::db::{Row, Value, values};
-use crate::{Cursor, Error, Listed, Logged, NewToken, Page, Projection, Store, projection};
+use crate::{Cursor, Error, Listed, Logged, NewToken, Origin, Page, Projection, Store, projection};
 
 /// A session to be made, with its first facts.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct NewSession {
     pub birth: Option<Birth>,
     /// A client token to be made with it (or for the session found instead).
     pub token: Option<NewToken>,
+    /// What it is forked from; its first facts then follow that one's.
+    pub origin: Option<Origin>,
 }
 
 /// A lease held from birth.
@@ -41,6 +43,9 @@ pub struct Birth {
     pub node: String,
     /// Until when.
     pub until: Millis,
+    /// Most sessions of the org that may run: with that many, or with others
+    /// waiting, it is born free and waits its turn.
+    pub most: usize,
 }
 
 /// Marks a request as to be done once.
@@ -63,6 +68,8 @@ pub enum Created {
         row: Box<SessionRow>,
         /// Its first events.
         events: Vec<Arc<Logged>>,
+        /// Whether it was born with the lease asked for.
+        leased: bool,
     },
     /// The same request made this one before.
     Replay(Box<SessionRow>),

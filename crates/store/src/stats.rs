@@ -24,7 +24,7 @@ pub struct Stats {
 }
 
 const BY_STATUS: &str = "SELECT status, COUNT(*) FROM sessions GROUP BY status ORDER BY status";
-const DUE: &str = "SELECT COUNT(*) FROM sessions WHERE due IS NOT NULL";
+const DUE: &str = "SELECT COUNT(*) FROM sessions WHERE status IN ('queued', 'running')";
 
 impl Store {
     /// The counts now.

@@ -12,7 +12,7 @@ use crate::db::{Counters, Db, Health};
 use crate::hub::Hub;
 use crate::leases::Nodes;
 use crate::vault::Seal;
-use crate::{Error, Options, Reason, Wake};
+use crate::{Error, Options, Passed, Reason, Wake};
 
 /// Wakes a reader may lie behind.
 const WAKES: usize = 1024;
@@ -35,6 +35,7 @@ struct Inner {
     counters: Arc<Counters>,
     /// Tells our own hints from those of other nodes.
     mark: u64,
+    passed: Option<Passed>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -61,6 +62,7 @@ impl Store {
                 health,
                 counters,
                 mark: rand::random(),
+                passed: options.passed,
                 tasks: Mutex::default(),
             }),
         };
@@ -135,6 +137,13 @@ impl Store {
 
     pub(crate) fn mark(&self) -> u64 {
         self.inner.mark
+    }
+
+    /// Tells a drill of a named moment.
+    pub(crate) fn passed(&self, moment: &'static str) {
+        if let Some(passed) = &self.inner.passed {
+            passed(moment);
+        }
     }
 
     pub(crate) fn tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {

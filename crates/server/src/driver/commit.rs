@@ -60,6 +60,8 @@ impl Run {
             project,
             lease,
             dedupe: None,
+            settle: None,
+            checkpoint: None,
         };
         self.knows(state.head);
         let events = self.app.store.append(append).await?;

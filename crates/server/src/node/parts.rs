@@ -69,6 +69,7 @@ pub(crate) async fn open_store(config: &Config) -> Result<Store, ServeError> {
         database,
         blobs: config.node.blobs(),
         master,
+        passed: Some(std::sync::Arc::new(crate::points::passed)),
     })
     .await?)
 }

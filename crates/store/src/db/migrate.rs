@@ -6,8 +6,10 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 1] =
-    [("first", include_str!("../../migrations/0001_first.sql"))];
+pub(super) const STEPS: [(&str, &str); 2] = [
+    ("first", include_str!("../../migrations/0001_first.sql")),
+    ("durable", include_str!("../../migrations/0002_durable.sql")),
+];
 
 const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)";

@@ -11,6 +11,10 @@ use crate::Error;
 
 /// The number is ours; any would do.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(7165011)";
+const ONE_CLAIM: &str = "SELECT pg_advisory_xact_lock(7165012)";
+const ONE_OF_ORG: &str = "SELECT CAST(pg_advisory_xact_lock(7165013, hashtext($1)) AS TEXT)";
+const ALONE_IN_ORG: &str =
+    "SELECT CASE WHEN pg_try_advisory_xact_lock(7165013, hashtext($1)) THEN 1 ELSE 0 END";
 
 /// An open transaction.
 pub(crate) enum Tx<'a> {
@@ -84,6 +88,34 @@ impl Tx<'_> {
             // There is one writer anyway.
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(_) => self.script(ONE_AT_A_TIME).await,
+        }
+    }
+
+    /// Lets no other node claim until the end of this transaction.
+    pub(crate) async fn claims_one_at_a_time(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => self.script(ONE_CLAIM).await,
+        }
+    }
+
+    /// Lets no other node give away places of an org until the end of this
+    /// transaction; waits for one that does.
+    pub(crate) async fn one_of_org_at_a_time(&mut self, org: &str) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => self.rows(ONE_OF_ORG, &[org.into()]).await.map(drop),
+        }
+    }
+
+    /// The same without waiting: whether no other node does.
+    pub(crate) async fn alone_in_org(&mut self, org: &str) -> Result<bool, Error> {
+        match self {
+            Self::Sqlite(_) => Ok(true),
+            Self::Postgres(_) => {
+                let row = self.row(ALONE_IN_ORG, &[org.into()]).await?;
+                row.map_or(Ok(false), |mut row| row.yes())
+            }
         }
     }
 

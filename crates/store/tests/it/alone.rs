@@ -2,6 +2,8 @@
 
 use session::Millis;
 
+use store::Quota;
+
 use crate::bed::{Bed, born};
 
 #[tokio::test]
@@ -12,7 +14,7 @@ async fn a_server_that_is_alone_takes_over_at_once() {
     born(&store, "ses_1").await;
     assert_eq!(
         store
-            .claim("a", Millis(1000), Millis(99_000), 1)
+            .claim("a", Millis(1000), Millis(99_000), 1, &Quota::default())
             .await
             .unwrap()
             .len(),
@@ -23,7 +25,7 @@ async fn a_server_that_is_alone_takes_over_at_once() {
     assert!(!second.alone().await.unwrap(), "the first still runs");
     assert!(
         second
-            .claim("b", Millis(2000), Millis(99_000), 1)
+            .claim("b", Millis(2000), Millis(99_000), 1, &Quota::default())
             .await
             .unwrap()
             .is_empty()
@@ -32,12 +34,13 @@ async fn a_server_that_is_alone_takes_over_at_once() {
     store.close().await;
     assert!(second.alone().await.unwrap());
     let row = second
-        .claim("b", Millis(2000), Millis(99_000), 1)
+        .claim("b", Millis(2000), Millis(99_000), 1, &Quota::default())
         .await
         .unwrap()
         .remove(0);
+    assert_eq!(row.from.as_deref(), Some("a"), "who held it is told");
     assert_eq!(
-        row.epoch, 2,
+        row.row.epoch, 2,
         "and the first, should it still write, is fenced"
     );
 }

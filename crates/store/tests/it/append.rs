@@ -1,7 +1,7 @@
 //! Appending: numbers without gaps, fences, messages said once.
 
 use session::Millis;
-use store::{Append, Dedupe, Error, EventQuery, LeaseChange, Store};
+use store::{Append, Dedupe, Error, EventQuery, LeaseChange, Quota, Store};
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, ORG, born, both, draft, next, project, seqs};
@@ -64,24 +64,24 @@ async fn an_older_epoch_is_fenced(bed: Bed) {
     let store = bed.open().await;
     born(&store, "ses_1").await;
     let old = store
-        .claim("node_a", Millis(1000), Millis(2000), 1)
+        .claim("node_a", Millis(1000), Millis(2000), 1, &Quota::default())
         .await
         .unwrap()
         .remove(0);
     let new = store
-        .claim("node_b", Millis(3000), Millis(4000), 1)
+        .claim("node_b", Millis(3000), Millis(4000), 1, &Quota::default())
         .await
         .unwrap()
         .remove(0);
-    assert_eq!((old.epoch, new.epoch), (1, 2));
+    assert_eq!((old.row.epoch, new.row.epoch), (1, 2));
     // Even with the right head: the older driver may write nothing.
     let late = Append {
-        epoch: Some(old.epoch),
+        epoch: Some(old.row.epoch),
         ..next("ses_1", 1)
     };
     assert!(matches!(store.append(late).await, Err(Error::Fenced)));
     let good = Append {
-        epoch: Some(new.epoch),
+        epoch: Some(new.row.epoch),
         ..next("ses_1", 1)
     };
     assert_eq!(seqs(&store.append(good).await.unwrap()), [2]);
@@ -91,12 +91,12 @@ async fn a_release_frees_the_session(bed: Bed) {
     let store = bed.open().await;
     born(&store, "ses_1").await;
     let row = store
-        .claim("node_a", Millis(1000), Millis(9000), 1)
+        .claim("node_a", Millis(1000), Millis(9000), 1, &Quota::default())
         .await
         .unwrap()
         .remove(0);
     let rest = Append {
-        epoch: Some(row.epoch),
+        epoch: Some(row.row.epoch),
         project: project(2, false),
         lease: LeaseChange::Release,
         ..next("ses_1", 1)
@@ -104,7 +104,7 @@ async fn a_release_frees_the_session(bed: Bed) {
     store.append(rest).await.unwrap();
     assert!(
         store
-            .claim("node_b", Millis(2000), Millis(9000), 1)
+            .claim("node_b", Millis(2000), Millis(9000), 1, &Quota::default())
             .await
             .unwrap()
             .is_empty(),
@@ -112,11 +112,11 @@ async fn a_release_frees_the_session(bed: Bed) {
     );
     store.append(next("ses_1", 2)).await.unwrap();
     let again = store
-        .claim("node_b", Millis(2000), Millis(9000), 1)
+        .claim("node_b", Millis(2000), Millis(9000), 1, &Quota::default())
         .await
         .unwrap()
         .remove(0);
-    assert_eq!(again.epoch, 2);
+    assert_eq!(again.row.epoch, 2);
 }
 
 async fn a_message_is_said_once(bed: Bed) {

@@ -60,6 +60,7 @@ impl Bed {
             database: self.database.clone(),
             blobs: self.folder.path().join("blobs"),
             master: MasterKey::from_bytes([master; 32]),
+            passed: None,
         };
         Store::open(options).await
     }
@@ -125,6 +126,7 @@ pub fn new(id: &str) -> NewSession {
         project: project(1, true),
         birth: None,
         token: None,
+        origin: None,
     }
 }
 
@@ -147,6 +149,8 @@ pub fn next(session: &str, head: u64) -> Append<'_> {
         project: project(head + 1, true),
         lease: LeaseChange::Keep,
         dedupe: None,
+        settle: None,
+        checkpoint: None,
     }
 }
 

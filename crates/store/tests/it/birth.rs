@@ -2,7 +2,7 @@
 //! lease and with a token.
 
 use session::{Frozen, Millis};
-use store::{Birth, Created, Error, NewSession, NewToken, Once, Scopes, SessionRow};
+use store::{Birth, Created, Error, NewSession, NewToken, Once, Quota, Scopes, SessionRow};
 
 use crate::bed::{Bed, ORG, both, draft, new, project, seqs};
 
@@ -35,7 +35,7 @@ async fn a_session_is_kept_exactly(bed: Bed) {
         ..new("ses_1")
     };
     let frozen = asked.frozen.clone();
-    let Created::New { row, events } = store.create_session(asked).await.unwrap() else {
+    let Created::New { row, events, .. } = store.create_session(asked).await.unwrap() else {
         panic!("new")
     };
     assert_eq!(seqs(&events), [1]);
@@ -151,6 +151,7 @@ async fn a_birth_brings_the_lease(bed: Bed) {
     let birth = Some(Birth {
         node: "node_a".to_owned(),
         until: Millis(5000),
+        most: usize::MAX,
     });
     let row = made(
         store
@@ -164,16 +165,16 @@ async fn a_birth_brings_the_lease(bed: Bed) {
     assert_eq!(row.epoch, 1);
     assert!(
         store
-            .claim("node_b", Millis(4999), Millis(9000), 9)
+            .claim("node_b", Millis(4999), Millis(9000), 9, &Quota::default())
             .await
             .unwrap()
             .is_empty()
     );
     let taken = store
-        .claim("node_b", Millis(5000), Millis(9000), 9)
+        .claim("node_b", Millis(5000), Millis(9000), 9, &Quota::default())
         .await
         .unwrap();
-    assert_eq!(taken[0].epoch, 2);
+    assert_eq!(taken[0].row.epoch, 2);
 }
 
 fn token(token: &str) -> NewToken {

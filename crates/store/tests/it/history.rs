@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use session::Millis;
 use store::{
-    Append, Birth, Dedupe, Error, EventQuery, LeaseChange, NewSession, Once, Page, SessionFilter,
-    Store,
+    Append, Birth, Dedupe, Error, EventQuery, LeaseChange, NewSession, Once, Page, Quota,
+    SessionFilter, Store,
 };
 
 use crate::bed::{Bed, ORG, draft, new, next, project};
@@ -70,6 +70,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn quota() -> Quota {
+    Quota {
+        each: 2,
+        ..Quota::default()
+    }
+}
+
 fn id(session: u8) -> String {
     format!("ses_{session}")
 }
@@ -111,7 +118,13 @@ async fn take(store: &Store, step: Step, now: &mut i64) -> String {
         }
         Step::Claim { node, limit } => said(
             store
-                .claim(&format!("n{node}"), Millis(*now), until(*now), limit.into())
+                .claim(
+                    &format!("n{node}"),
+                    Millis(*now),
+                    until(*now),
+                    limit.into(),
+                    &quota(),
+                )
                 .await,
         ),
         Step::ClaimOne { session, node } => said(
@@ -193,6 +206,7 @@ fn asked(session: u8, key: Option<u8>, request: u8, born: bool, now: i64) -> New
         birth: born.then(|| Birth {
             node: "n0".to_owned(),
             until: Millis(now + 500),
+            most: 2,
         }),
         // An id is made once in earnest; here it is the key that repeats.
         ..new(&format!("ses_{session}"))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use session::Millis;
-use store::{Append, Error, LeaseChange, Store};
+use store::{Append, Error, LeaseChange, Quota, Store};
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, born, both, next, project};
@@ -22,10 +22,12 @@ both!(
 
 async fn claim(store: &Store, node: &str, now: i64, until: i64) -> Vec<(String, u64)> {
     let rows = store
-        .claim(node, Millis(now), Millis(until), 100)
+        .claim(node, Millis(now), Millis(until), 100, &Quota::default())
         .await
         .unwrap();
-    rows.into_iter().map(|row| (row.id, row.epoch)).collect()
+    let each = rows.into_iter();
+    each.map(|claimed| (claimed.row.id, claimed.row.epoch))
+        .collect()
 }
 
 fn one(id: &str, epoch: u64) -> Vec<(String, u64)> {
@@ -37,10 +39,11 @@ async fn a_session_is_claimed_once(bed: Bed) {
     born(&store, "ses_1").await;
     assert_eq!(claim(&store, "a", 999, 5000).await, [], "not due yet");
     let row = store
-        .claim("a", Millis(1000), Millis(5000), 9)
+        .claim("a", Millis(1000), Millis(5000), 9, &Quota::default())
         .await
         .unwrap()
-        .remove(0);
+        .remove(0)
+        .row;
     assert_eq!((row.epoch, row.frozen.prompt.as_str()), (1, "Be brief."));
     assert_eq!(claim(&store, "a", 1000, 5000).await, []);
     assert_eq!(claim(&store, "b", 1000, 5000).await, []);
@@ -51,14 +54,21 @@ async fn the_longest_due_comes_first(bed: Bed) {
     for id in ["ses_1", "ses_2", "ses_3"] {
         born(&store, id).await;
     }
-    let mut later = next("ses_1", 1);
+    // A message more changes nothing about who came first.
+    store.append(next("ses_2", 1)).await.unwrap();
+    let rest = Append {
+        project: project(2, false),
+        ..next("ses_1", 1)
+    };
+    store.append(rest).await.unwrap();
+    let mut later = next("ses_1", 2);
     later.project.due = Some(Millis(1500));
     store.append(later).await.unwrap();
     let first = store
-        .claim("a", Millis(2000), Millis(5000), 2)
+        .claim("a", Millis(2000), Millis(5000), 2, &Quota::default())
         .await
         .unwrap();
-    assert!(first.iter().all(|row| row.id != "ses_1"));
+    assert!(first.iter().all(|claimed| claimed.row.id != "ses_1"));
     assert_eq!(claim(&store, "a", 2000, 5000).await, one("ses_1", 1));
 }
 
@@ -105,7 +115,7 @@ async fn what_was_lost_is_told(bed: Bed) {
     let held = claim(&store, "a", 1000, 2000).await;
     assert_eq!(
         store
-            .claim("b", Millis(3000), Millis(9000), 1)
+            .claim("b", Millis(3000), Millis(9000), 1, &Quota::default())
             .await
             .unwrap()
             .len(),
@@ -167,7 +177,7 @@ async fn one_by_name(bed: Bed) {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(row.epoch, 1);
+    assert_eq!(row.row.epoch, 1);
     assert_eq!(
         store
             .claim_one("ses_1", "b", Millis(1000), Millis(5000))
@@ -182,13 +192,14 @@ async fn work(store: Store, node: String) -> Vec<String> {
     let mut done = Vec::new();
     loop {
         let rows = store
-            .claim(&node, Millis(1000), Millis(5000), 3)
+            .claim(&node, Millis(1000), Millis(5000), 3, &Quota::default())
             .await
             .unwrap();
         if rows.is_empty() {
             return done;
         }
-        for row in rows {
+        for claimed in rows {
+            let row = claimed.row;
             let rest = Append {
                 epoch: Some(row.epoch),
                 project: project(2, false),

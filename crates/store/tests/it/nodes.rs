@@ -1,7 +1,7 @@
 //! Nodes that share a PostgreSQL hear each other.
 
 use session::Millis;
-use store::{Database, Error};
+use store::{Database, Error, Quota};
 
 use crate::bed::{Bed, ORG, born, next};
 
@@ -40,7 +40,7 @@ async fn due_work_wakes_the_other_node_and_driven_work_does_not() {
         }
     };
     assert!(wake.due && wake.head == 1);
-    here.claim("a", Millis(1000), Millis(9000), 100)
+    here.claim("a", Millis(1000), Millis(9000), 100, &Quota::default())
         .await
         .unwrap();
     here.append(next("ses_1", 1)).await.unwrap();

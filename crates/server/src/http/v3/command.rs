@@ -96,6 +96,8 @@ async fn append(
         dedupe: key.map(|key| Dedupe {
             key: key.to_owned(),
         }),
+        settle: None,
+        checkpoint: None,
     };
     let events = app.store.append(append).await?;
     app.metrics.appended(events.len());

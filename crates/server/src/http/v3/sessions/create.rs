@@ -106,6 +106,7 @@ pub async fn create(
         project,
         birth: None,
         token: Some(token.clone()),
+        origin: None,
     };
     // In a task of its own: a client that hangs up ends its handler, and between
     // the lease and the driver there must be no end.
@@ -137,9 +138,15 @@ async fn bear(
         ))
     };
     match app.store.create_session(new).await? {
-        Created::New { row, events } => {
+        Created::New {
+            row,
+            events,
+            leased,
+        } => {
             app.metrics.appended(events.len());
-            if let Some(place) = place {
+            if let Some(place) = place
+                && leased
+            {
                 place.take((*row).clone(), events);
             }
             answer(StatusCode::CREATED, *row)
