@@ -45,6 +45,8 @@ pub struct Boot {
     pub network: bool,
     /// The sandbox has a system call filter, to which each command's is added.
     pub confine: bool,
+    /// Milliseconds without any host after which the guest ends itself.
+    pub alone_ms: Option<u64>,
     /// Variables every command gets.
     pub env: Vec<(String, String)>,
 }

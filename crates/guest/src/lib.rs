@@ -26,3 +26,4 @@ pub mod runs;
 pub mod serve;
 pub mod sys;
 pub mod tree;
+mod unwanted;

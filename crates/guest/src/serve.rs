@@ -26,6 +26,7 @@ use crate::request::{Answer, Ask, CONNECTED, OUTPUT_PIECE, Open, receive, send};
 use crate::run::Run;
 use crate::runs::{Found, Runs};
 use crate::sys;
+use crate::unwanted::{Hosts, unwanted};
 
 /// A host that does not say hello in this time is none.
 const HELLO: Duration = Duration::from_secs(5);
@@ -44,6 +45,8 @@ pub async fn serve(boot: Boot) -> std::io::Result<()> {
     } else {
         None
     };
+    let alone = boot.alone_ms.map(Duration::from_millis);
+    let hosts = Hosts::default();
     let reaper = Arc::new(reaper);
     let runs = Arc::new(Runs::new(boot, Arc::clone(&reaper)));
     let (current, host) = watch::channel(None);
@@ -54,14 +57,20 @@ pub async fn serve(boot: Boot) -> std::io::Result<()> {
         }
     };
     tokio::select! {
-        () = accept(listener, runs, current) => {}
+        () = accept(listener, runs, current, hosts.clone()) => {}
         () = reaper.run(signal) => {}
         () = network => {}
+        () = unwanted(alone, hosts) => {}
     }
     Ok(())
 }
 
-async fn accept(listener: UnixListener, runs: Arc<Runs>, current: watch::Sender<Option<Mux>>) {
+async fn accept(
+    listener: UnixListener,
+    runs: Arc<Runs>,
+    current: watch::Sender<Option<Mux>>,
+    connected: Hosts,
+) {
     let epoch = AtomicU64::new(1);
     let mut hosts = JoinSet::new();
     loop {
@@ -73,7 +82,8 @@ async fn accept(listener: UnixListener, runs: Arc<Runs>, current: watch::Sender<
                     continue;
                 };
                 let epoch = epoch.fetch_add(1, Ordering::Relaxed);
-                hosts.spawn(talk(stream, epoch, Arc::clone(&runs), current.clone()));
+                let talk = talk(stream, epoch, Arc::clone(&runs), current.clone(), connected.clone());
+                hosts.spawn(talk);
             }
             Some(_) = hosts.join_next() => {}
         }
@@ -86,12 +96,14 @@ async fn talk(
     epoch: u64,
     runs: Arc<Runs>,
     current: watch::Sender<Option<Mux>>,
+    hosts: Hosts,
 ) {
     let Ok(Ok((mux, mut incoming, running, _))) =
         timeout(HELLO, greet(stream, Role::Guest, epoch)).await
     else {
         return;
     };
+    let _connected = hosts.connected();
     if let Some(older) = current.send_replace(Some(mux)) {
         older.close();
     }

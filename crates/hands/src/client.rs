@@ -1,7 +1,8 @@
 //! Questions to a guest and its answers, over whatever link there is.
 //!
 //! A question may be asked again on the next connection: everything with an
-//! effect has an id, so it happens once. How often and how long is decided here.
+//! effect has an id, so it happens once. How often is decided here, how long by
+//! [`Patience`]: nobody waits for ever for a guest that is stopped or stuck.
 
 use std::time::Duration;
 
@@ -11,32 +12,37 @@ use guest::file::{FileOp, FileOut};
 use guest::mux::{Broken, Item, Mux, Receiving};
 use guest::request::{Answer, Ask, MessageError, Open, receive, send};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::error::Error;
 use crate::link::Link;
+use crate::patience::Patience;
 use crate::sandbox::{Live, Output};
 
-/// For an answer that is ready at once.
-const SOON: Duration = Duration::from_secs(10);
-/// For a file operation, which the guest itself ends after a minute.
-const FILE: Duration = Duration::from_secs(75);
-/// For a connection to come back.
-const CONNECT: Duration = Duration::from_secs(10);
+/// The guest itself ends a file operation after this time.
+const FILE: Duration = Duration::from_secs(60);
+/// What the guest may need to end a command whose own time is over.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Asks one guest.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     link: watch::Receiver<Link>,
+    patience: Patience,
 }
 
 impl Client {
-    pub(crate) fn new(link: watch::Receiver<Link>) -> Self {
-        Self { link }
+    pub(crate) fn new(link: watch::Receiver<Link>, patience: Patience) -> Self {
+        Self { link, patience }
     }
 
     pub(crate) fn alive(&self) -> bool {
-        !matches!(*self.link.borrow(), Link::Dead)
+        !matches!(*self.link.borrow(), Link::Dead(_))
+    }
+
+    /// Whether it answers, asked only if there is a doubt.
+    pub(crate) async fn answers(&self) -> bool {
+        !self.patience.doubted() || self.beat().await.is_ok()
     }
 
     /// Waits until the guest can be asked.
@@ -45,16 +51,22 @@ impl Client {
         let usable = link.wait_for(|link| match link {
             Link::Down => false,
             Link::Up(mux) => !mux.is_closed(),
-            Link::Dead => true,
+            Link::Dead(_) => true,
         });
-        match timeout(CONNECT, usable).await {
-            Ok(Ok(link)) => match &*link {
-                Link::Up(mux) => Ok(mux.clone()),
-                _ => Err(Error::Lost("it ended".to_owned())),
-            },
-            Ok(Err(_)) => Err(Error::Lost("nobody keeps it any more".to_owned())),
-            Err(_) => Err(Error::Deadline("the guest was not reached")),
-        }
+        let usable = async {
+            match usable.await {
+                Ok(link) => match &*link {
+                    Link::Up(mux) => Ok(mux.clone()),
+                    Link::Dead(why) => Err(Error::Lost(why.clone())),
+                    Link::Down => Err(Error::Lost("it is not connected".to_owned())),
+                },
+                Err(_) => Err(Error::Lost("nobody keeps it any more".to_owned())),
+            }
+        };
+        let limit = self.patience.answer();
+        self.patience
+            .within(limit, "the guest was not reached", usable)
+            .await
     }
 
     /// Asks, again on each new connection, until there is an answer.
@@ -66,19 +78,78 @@ impl Client {
                 receive(&mut rx).await
             };
             match asked.await {
-                Ok((answer, raw)) => return Ok((answer, raw)),
+                Ok((answer, raw)) => {
+                    self.patience.heard();
+                    return Ok((answer, raw));
+                }
                 Err(error) => again(error)?,
             }
         }
     }
 
     async fn soon(&self, ask: Ask) -> Result<(Answer, Bytes), Error> {
-        timeout(SOON, self.ask(&ask, &Bytes::new()))
-            .await
-            .map_err(|_| Error::Deadline("the guest did not answer"))?
+        self.soon_with(&ask, &Bytes::new()).await
     }
 
-    pub(crate) async fn exec(&self, mut exec: Exec, live: Option<Live>) -> Result<Receipt, Error> {
+    async fn soon_with(&self, ask: &Ask, raw: &Bytes) -> Result<(Answer, Bytes), Error> {
+        let limit = self.patience.answer();
+        let asked = self.ask(ask, raw);
+        self.patience
+            .within(limit, "the guest did not answer", asked)
+            .await
+    }
+
+    /// The question with the smallest answer: nothing has an empty id.
+    async fn beat(&self) -> Result<(), Error> {
+        self.soon(Ask::Known { id: String::new() }).await.map(drop)
+    }
+
+    /// Asks again and again whether the guest is there; ends with the error when it
+    /// is not. What else is wrong shows elsewhere.
+    async fn watched(&self) -> Error {
+        loop {
+            sleep(self.patience.answer()).await;
+            match self.beat().await {
+                Err(error @ Error::Deadline(_)) => return error,
+                Err(error @ Error::Lost(_)) => {
+                    // Who waits for the command hears of it too, after all its output.
+                    sleep(self.patience.answer()).await;
+                    return error;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Waits for what may take long, as long as the guest is there.
+    async fn while_there<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = asked => done,
+            error = self.watched() => Err(error),
+        }
+    }
+
+    pub(crate) async fn exec(&self, exec: Exec, live: Option<Live>) -> Result<Receipt, Error> {
+        let allowed = exec.timeout_ms.map(Duration::from_millis);
+        let late = self.patience.overdue(
+            allowed.map(|allowed| allowed + GRACE),
+            "the command did not end after its own time",
+        );
+        let ended = async {
+            tokio::select! {
+                biased;
+                done = self.awaited(exec, live) => done,
+                error = late => Err(error),
+            }
+        };
+        self.while_there(ended).await
+    }
+
+    async fn awaited(&self, mut exec: Exec, live: Option<Live>) -> Result<Receipt, Error> {
         let (id, stdin) = (
             exec.id.clone(),
             Bytes::from(std::mem::take(&mut exec.stdin)),
@@ -94,7 +165,7 @@ impl Client {
             let asked = async {
                 let mut rx = question(&mux, &ask, &stdin).await?;
                 if let Some(live) = &live {
-                    pass_on(&mut rx, live, &mut sent).await?;
+                    self.pass_on(&mut rx, live, &mut sent).await?;
                 }
                 receive(&mut rx).await
             };
@@ -107,6 +178,7 @@ impl Client {
                     },
                     raw,
                 )) => {
+                    self.patience.heard();
                     return Ok(Receipt {
                         output: captured(&raw, head, omitted),
                         ..receipt
@@ -116,6 +188,28 @@ impl Client {
                 Err(error) => again(error)?,
             }
         }
+    }
+
+    /// Passes output on as it comes, but nothing that an earlier connection brought.
+    async fn pass_on(
+        &self,
+        rx: &mut Receiving,
+        live: &Live,
+        sent: &mut usize,
+    ) -> Result<(), MessageError> {
+        let mut at = 0;
+        while let Some(Item::Data(bytes)) = rx.next().await? {
+            self.patience.heard();
+            let known = sent.saturating_sub(at).min(bytes.len());
+            at += bytes.len();
+            let fresh = bytes.get(known..).unwrap_or_default();
+            if !fresh.is_empty() {
+                *sent += fresh.len();
+                // Who no longer listens still gets the receipt.
+                let _ = live.send(fresh.to_vec()).await;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn start(&self, mut exec: Exec) -> Result<(), Error> {
@@ -128,8 +222,7 @@ impl Client {
             live: false,
             wait: false,
         };
-        let answered = timeout(SOON, self.ask(&ask, &stdin)).await;
-        match answered.map_err(|_| Error::Deadline("the guest did not answer"))?? {
+        match self.soon_with(&ask, &stdin).await? {
             (Answer::Started, _) => Ok(()),
             (answer, _) => Err(unexpected(&id, answer)),
         }
@@ -159,8 +252,11 @@ impl Client {
             id: id.to_owned(),
             op,
         };
-        let answered = timeout(FILE, self.ask(&ask, &raw)).await;
-        match answered.map_err(|_| Error::Deadline("the file operation did not end"))?? {
+        let limit = FILE + self.patience.answer();
+        let asked = self.ask(&ask, &raw);
+        let late = "the file operation did not end";
+        let asked = self.patience.within(limit, late, asked);
+        match self.while_there(asked).await? {
             (Answer::File(FileOut::Read { size, more, .. }), raw) => Ok(FileOut::Read {
                 bytes: raw.into(),
                 size,
@@ -247,22 +343,6 @@ async fn question(mux: &Mux, ask: &Ask, raw: &Bytes) -> Result<Receiving, Messag
     let channel = mux.open(open).await?;
     send(channel.tx, ask, std::slice::from_ref(raw)).await?;
     Ok(channel.rx)
-}
-
-/// Passes output on as it comes, but nothing that an earlier connection brought.
-async fn pass_on(rx: &mut Receiving, live: &Live, sent: &mut usize) -> Result<(), MessageError> {
-    let mut at = 0;
-    while let Some(Item::Data(bytes)) = rx.next().await? {
-        let known = sent.saturating_sub(at).min(bytes.len());
-        at += bytes.len();
-        let fresh = bytes.get(known..).unwrap_or_default();
-        if !fresh.is_empty() {
-            *sent += fresh.len();
-            // Who no longer listens still gets the receipt.
-            let _ = live.send(fresh.to_vec()).await;
-        }
-    }
-    Ok(())
 }
 
 /// Whether a question that got no answer may be asked again: only if the

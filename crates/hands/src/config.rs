@@ -70,8 +70,13 @@ pub struct HandsConfig {
     pub warm: usize,
     /// What a sandbox may use unless its owner says otherwise.
     pub limits: Limits,
-    /// How long a start may take.
+    /// How long a start may take, from asking for it to the guest's first answer.
     pub boot_deadline: Duration,
+    /// What a guest may take for an answer that is ready at once. One that runs a
+    /// command is asked that often whether it is still there.
+    pub answer_deadline: Duration,
+    /// A sandbox that no server has been connected to for this long ends by itself.
+    pub alone: Duration,
     /// Sandboxes alive at once, warm ones included.
     pub max_sandboxes: usize,
     /// First host uid given to sandboxes when run as root; each takes 65,536.
@@ -88,7 +93,9 @@ impl HandsConfig {
             launcher: Launcher::Itself,
             warm: 2,
             limits: Limits::default(),
-            boot_deadline: Duration::from_secs(10),
+            boot_deadline: Duration::from_secs(30),
+            answer_deadline: Duration::from_secs(10),
+            alone: Duration::from_secs(24 * 3600),
             max_sandboxes: 256,
             uid_base: 100_000,
         }

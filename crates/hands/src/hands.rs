@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -223,7 +224,7 @@ impl Inner {
         let folder = self.starter.folder(&id);
         let found = State::read(&folder)
             .map_err(Error::io("read state.json"))
-            .and_then(|state| Remote::new(folder.clone(), state));
+            .and_then(|state| Remote::new(folder.clone(), state, self.config.answer_deadline));
         match found {
             Ok(remote) => {
                 let remote = Arc::new(remote);
@@ -251,16 +252,21 @@ impl Inner {
         }
         loop {
             let slot = self.table().slot(owner);
-            if let Some(dead) = slot.get().filter(|remote| !remote.alive()) {
+            if let Some(held) = slot.get()
+                && !held.sound().await
+            {
                 self.table().vacate(owner, &slot);
-                self.bury(dead).await;
+                self.bury(held).await;
                 continue;
             }
             let mut started = Started::Found;
             let filled = slot.get_or_try_init(|| async {
                 let (remote, how) = self.take(limits).await?;
                 started = how;
-                remote.give_to(owner)?;
+                if let Err(error) = remote.give_to(owner) {
+                    self.bury(&remote).await;
+                    return Err(error);
+                }
                 Ok::<_, Error>(remote)
             });
             let remote = match filled.await {
@@ -297,9 +303,10 @@ impl Inner {
         if limits == self.config.limits {
             while let Some(warm) = { self.table().take_warm() } {
                 self.refill.notify_one();
-                if warm.alive() {
+                if warm.sound().await {
                     return Ok((warm, Started::Warm));
                 }
+                self.bury(&warm).await;
             }
         }
         let (give, given) = oneshot::channel();
@@ -334,33 +341,43 @@ impl Inner {
             .table()
             .reserve(self.config.max_sandboxes)
             .ok_or_else(full)?;
-        let permit = self.starts.acquire().await;
-        let made = self.make(range, limits).await;
-        drop(permit);
-        match made {
-            Ok(remote) => {
-                self.started.fetch_add(1, Ordering::Relaxed);
-                self.table().started(Arc::clone(&remote));
-                self.watch(Arc::clone(&remote));
-                remote.ready().await?;
-                Ok(remote)
-            }
-            Err(error) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
-                self.table().give_up(range);
-                Err(error)
-            }
+        let until = Instant::now() + self.config.boot_deadline;
+        let made = match timeout_at(until, self.starts.acquire()).await {
+            Ok(_permit) => self.make(range, limits, until).await,
+            Err(_) => Err(Error::Deadline("there was no turn to start a sandbox")),
+        };
+        let remote = made.inspect_err(|_| {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            self.table().give_up(range);
+        })?;
+        self.table().started(Arc::clone(&remote));
+        self.watch(Arc::clone(&remote));
+        let ready = timeout_at(until, remote.ready()).await;
+        let late = Err(Error::Deadline("the guest did not come up"));
+        if let Err(error) = ready.unwrap_or(late) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            self.bury(&remote).await;
+            return Err(error);
         }
+        self.started.fetch_add(1, Ordering::Relaxed);
+        Ok(remote)
     }
 
-    async fn make(&self, range: u32, limits: Limits) -> Result<Arc<Remote>, Error> {
+    async fn make(&self, range: u32, limits: Limits, until: Instant) -> Result<Arc<Remote>, Error> {
         let now = now_ms();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let id = format!("sbx_{now:x}_{number:x}_{:04x}", rand::random::<u16>());
         let uid = self.starter.uid(range);
-        let state = self.starter.start(&id, uid, limits, now).await?;
+        let state = self.starter.start(&id, uid, limits, now, until).await?;
         self.restock.notify_one();
-        Ok(Arc::new(Remote::new(self.starter.folder(&id), state)?))
+        let folder = self.starter.folder(&id);
+        match Remote::new(folder.clone(), state, self.config.answer_deadline) {
+            Ok(remote) => Ok(Arc::new(remote)),
+            Err(error) => {
+                remote::clear(&folder, &self.starter.groups(&id)).await;
+                Err(error)
+            }
+        }
     }
 
     /// Keeps the link of a sandbox; when it ends by itself, clears it away.
@@ -376,9 +393,9 @@ impl Inner {
 
     /// Ends a sandbox and forgets it; once.
     async fn bury(&self, remote: &Arc<Remote>) {
-        let range = self.range(remote.state().uid);
         // The uid range must not be given away before everything of it is gone.
-        remote.end().await;
+        let gone = remote.end().await;
+        let range = self.range(remote.state().uid).filter(|_| gone);
         self.table().forget(remote, range);
         self.refill.notify_one();
     }

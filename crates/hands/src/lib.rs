@@ -19,6 +19,7 @@ mod error;
 mod hands;
 mod link;
 mod outward;
+mod patience;
 mod probe;
 mod remote;
 mod sandbox;

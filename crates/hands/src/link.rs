@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use guest::mux::{Mux, Role, greet};
@@ -20,6 +21,8 @@ use crate::outward::Outward;
 
 /// A guest that does not answer a hello in this time is asked again.
 const HELLO: Duration = Duration::from_secs(5);
+/// For the last words of a guest that has ended.
+const LAST: Duration = Duration::from_secs(2);
 /// Between two attempts to connect.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -30,8 +33,8 @@ pub(crate) enum Link {
     Down,
     /// Connected.
     Up(Mux),
-    /// Never again: the sandbox is gone.
-    Dead,
+    /// Never again: the sandbox is gone, and why.
+    Dead(String),
 }
 
 /// Keeps the link of one sandbox.
@@ -43,13 +46,23 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps it until the sandbox has ended.
+    /// Keeps it until the sandbox has ended and all it said has been heard.
     pub(crate) async fn run(&self, life: &Life) {
+        let mut keep = pin!(self.keep());
         tokio::select! {
             () = life.ended() => {}
-            () = self.keep() => {}
+            () = &mut keep => {}
         }
-        self.link.send_replace(Link::Dead);
+        let mut link = self.link.subscribe();
+        let down = link.wait_for(|link| !matches!(link, Link::Up(mux) if !mux.is_closed()));
+        // What its guest wrote last is still in the socket.
+        let _ = timeout(LAST, async {
+            tokio::select! {
+                _ = down => {}
+                () = keep => {}
+            }
+        })
+        .await;
     }
 
     async fn keep(&self) {
@@ -59,10 +72,21 @@ impl Keeper {
                 Ok(()) => pause = AGAIN.0,
                 Err(error) => tracing::debug!(sandbox = self.sandbox, %error, "guest not reached"),
             }
-            self.link.send_replace(Link::Down);
+            self.put(Link::Down);
             sleep(pause).await;
             pause = (pause * 2).min(AGAIN.1);
         }
+    }
+
+    /// The link is now so, unless the sandbox has been given up.
+    fn put(&self, now: Link) {
+        self.link.send_if_modified(|link| {
+            let given_up = matches!(link, Link::Dead(_));
+            if !given_up {
+                *link = now;
+            }
+            !given_up
+        });
     }
 
     /// One connection, from its beginning to its end.
@@ -74,7 +98,7 @@ impl Keeper {
                 .map_err(io::Error::other)
         };
         let (mux, incoming, running, _) = timeout(HELLO, greeted).await??;
-        self.link.send_replace(Link::Up(mux.clone()));
+        self.put(Link::Up(mux.clone()));
         tokio::select! {
             () = running.run() => {}
             () = self.outward.serve(&self.sandbox, incoming) => {}

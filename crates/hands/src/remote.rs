@@ -21,6 +21,7 @@ use crate::container::spec::State;
 use crate::error::Error;
 use crate::link::{Keeper, Link};
 use crate::outward::Outward;
+use crate::patience::Patience;
 use crate::sandbox::{Live, Output, Sandbox, SandboxStats};
 
 /// What the kernel may take to end everything in a sandbox.
@@ -42,7 +43,7 @@ impl Remote {
     ///
     /// # Errors
     /// [`Error::Lost`] if its first process has ended.
-    pub(crate) fn new(folder: PathBuf, state: State) -> Result<Self, Error> {
+    pub(crate) fn new(folder: PathBuf, state: State, answer: Duration) -> Result<Self, Error> {
         let life = Life::of(state.pid, state.pid_started)
             .map_err(|error| Error::Lost(format!("its first process is gone: {error}")))?;
         let (link, heard) = watch::channel(Link::Down);
@@ -53,7 +54,7 @@ impl Remote {
             state: Mutex::new(state),
             life,
             link,
-            client: Client::new(heard),
+            client: Client::new(heard, Patience::new(answer)),
         })
     }
 
@@ -66,6 +67,38 @@ impl Remote {
             link: self.link.clone(),
         };
         keeper.run(&self.life).await;
+        self.give_up(self.why_ended());
+    }
+
+    /// Nobody asks its guest any more; who has asked is told why.
+    fn give_up(&self, why: String) {
+        self.link.send_if_modified(|link| {
+            let first = !matches!(link, Link::Dead(_));
+            if first {
+                *link = Link::Dead(why);
+            }
+            first
+        });
+    }
+
+    fn why_ended(&self) -> String {
+        let (groups, limit) = {
+            let state = self.state();
+            (state.groups.clone(), state.limits.memory_bytes)
+        };
+        match cgroup::oom_kills(&groups) {
+            0 => "its first process ended".to_owned(),
+            _ => format!(
+                "its first process ended, and it had run out of memory, limit {}",
+                guest::exec::size(limit)
+            ),
+        }
+    }
+
+    /// Whether it can be used: it lives, its folder is there, and its guest answers
+    /// unless there was no doubt about that.
+    pub(crate) async fn sound(&self) -> bool {
+        self.alive() && self.folder.exists() && self.client.answers().await
     }
 
     /// Its state as on disk.
@@ -92,21 +125,23 @@ impl Remote {
         self.client.mux().await.map(drop)
     }
 
-    /// Ends it and removes what it had on the host.
-    pub(crate) async fn end(&self) {
+    /// Ends it and removes what it had on the host, in bounded time; false if the
+    /// kernel does not let go of it.
+    pub(crate) async fn end(&self) -> bool {
+        self.give_up("it was ended".to_owned());
         let groups = self.state().groups.clone();
         cgroup::kill(&groups);
         self.life.kill();
-        if timeout(END, self.life.ended()).await.is_err() {
+        let ended = timeout(END, self.life.ended()).await.is_ok();
+        if !ended {
             tracing::error!(sandbox = self.id, "a killed sandbox does not end");
         }
-        self.link.send_replace(Link::Dead);
-        clear(&self.folder, &groups).await;
+        clear(&self.folder, &groups).await && ended
     }
 }
 
-/// Removes folder and cgroups of a sandbox that has ended.
-pub(crate) async fn clear(folder: &Path, groups: &[cgroup::Group]) {
+/// Removes folder and cgroups of a sandbox that has ended; false if processes of it stay.
+pub(crate) async fn clear(folder: &Path, groups: &[cgroup::Group]) -> bool {
     // The last process leaves its cgroup only when its parent has taken it in.
     let gone = timeout(END, async {
         while !cgroup::remove(groups) {
@@ -114,15 +149,23 @@ pub(crate) async fn clear(folder: &Path, groups: &[cgroup::Group]) {
             sleep(Duration::from_millis(2)).await;
         }
     });
-    if gone.await.is_err() {
+    let gone = gone.await.is_ok();
+    if !gone {
         tracing::error!(folder = %folder.display(), "the cgroups of an ended sandbox stay");
     }
     let path = folder.to_owned();
-    // Joining fails only if the runtime goes away, and then nobody is there to tell.
-    let removed = tokio::task::spawn_blocking(move || remove_folder(&path)).await;
-    if let Ok(Err(error)) = removed {
-        tracing::error!(folder = %folder.display(), %error, "the folder of an ended sandbox stays");
+    let removing = tokio::task::spawn_blocking(move || remove_folder(&path));
+    match timeout(END, removing).await {
+        // Joining fails only if the runtime goes away, and then nobody is there to tell.
+        Ok(Ok(Ok(())) | Err(_)) => {}
+        Ok(Ok(Err(error))) => {
+            tracing::error!(folder = %folder.display(), %error, "the folder of an ended sandbox stays");
+        }
+        Err(_) => {
+            tracing::warn!(folder = %folder.display(), "removing the folder of a sandbox takes long");
+        }
     }
+    gone
 }
 
 /// Removes a folder with all in it. Where we are not root, a command may have

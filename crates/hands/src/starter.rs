@@ -7,10 +7,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{DriverKind, HandsConfig, Launcher, Limits};
 use crate::container::cgroup::{self, Hierarchies};
@@ -28,9 +27,9 @@ const GUEST: &[u8] = include_bytes!(env!("OC_GUEST"));
 pub(crate) struct Starter {
     dir: PathBuf,
     launcher: PathBuf,
-    deadline: Duration,
     guest: PathBuf,
     uid_base: u32,
+    alone_ms: u64,
     walls: Option<Common>,
 }
 
@@ -71,13 +70,14 @@ impl Starter {
                 "sandboxes are plain processes: commands have every right this server has"
             );
         }
-        let (deadline, uid_base) = (config.boot_deadline, config.uid_base);
+        let uid_base = config.uid_base;
+        let alone_ms = u64::try_from(config.alone.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             dir,
             launcher,
-            deadline,
             guest,
             uid_base,
+            alone_ms,
             walls,
         })
     }
@@ -120,6 +120,7 @@ impl Starter {
         uid: Option<u32>,
         limits: Limits,
         created_ms: i64,
+        until: Instant,
     ) -> Result<State, Error> {
         let folder = self.folder(id);
         let walls = self.walls.as_ref().map(|common| common.walls(id, uid));
@@ -135,12 +136,14 @@ impl Starter {
             guest,
             limits,
             created_ms,
+            alone_ms: self.alone_ms,
             walls,
         };
         let folder = spec.folder.clone();
-        let launched = match self.disk(&spec).await {
-            Ok(disk) => self.launch(&spec, disk).await,
-            Err(error) => Err(error),
+        let launched = match timeout_at(until, self.disk(&spec)).await {
+            Ok(Ok(disk)) => self.launch(&spec, disk, until).await,
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Deadline("the disk was not made")),
         };
         match launched {
             Ok(state) => Ok(state),
@@ -162,7 +165,12 @@ impl Starter {
         clippy::disallowed_methods,
         reason = "the search path is passed on; it is no option"
     )]
-    async fn launch(&self, spec: &Spec, disk: Option<OwnedFd>) -> Result<State, Error> {
+    async fn launch(
+        &self,
+        spec: &Spec,
+        disk: Option<OwnedFd>,
+        until: Instant,
+    ) -> Result<State, Error> {
         let text = serde_json::to_string(spec).map_err(|error| Error::Launch(error.to_string()))?;
         let input = disk.map_or_else(Stdio::null, Stdio::from);
         let child = Command::new(&self.launcher)
@@ -175,7 +183,7 @@ impl Starter {
             .kill_on_drop(true)
             .spawn()
             .map_err(Error::io("run the launcher"))?;
-        let output = timeout(self.deadline, child.wait_with_output())
+        let output = timeout_at(until, child.wait_with_output())
             .await
             .map_err(|_| Error::Deadline("the launcher did not end"))?
             .map_err(Error::io("run the launcher"))?;

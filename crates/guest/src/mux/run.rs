@@ -4,15 +4,20 @@
 //! ones, so a peer that is slow somewhere is slow only there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::sleep;
 
 use super::WINDOW;
 use super::half::{Channel, Item};
 use super::table::{Table, Violation};
 use crate::frame::{Frame, FrameReader};
+
+/// For what is still to be read from a side that can no longer be written to.
+const LAST: Duration = Duration::from_secs(2);
 
 /// A greeted connection, at rest until [`Running::run`] is polled.
 #[derive(Debug)]
@@ -59,7 +64,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
         let guard = CloseOnDrop(Arc::clone(&table));
         tokio::select! {
             () = read(&mut reader, &table, &queue) => {}
-            () = write(&mut writer, &mut frames, &mut resets) => {}
+            // What the other side said before it stopped listening is heard.
+            () = async {
+                write(&mut writer, &mut frames, &mut resets).await;
+                sleep(LAST).await;
+            } => {}
             () = table.closed() => {}
         }
         drop(guard);

@@ -324,6 +324,22 @@ fn remove_tree(path: &Path) -> bool {
     }
 }
 
+/// Processes that were killed in them for want of memory.
+pub(crate) fn oom_kills(groups: &[Group]) -> u64 {
+    let count = |group: &Group| {
+        let file = match group.control {
+            Control::Memory => "memory.oom_control",
+            Control::Unified => "memory.events",
+            Control::Cpu | Control::Pids => return 0,
+        };
+        let text = fs::read_to_string(group.path.join(file)).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        line.and_then(|count| count.trim().parse().ok())
+            .unwrap_or(0)
+    };
+    groups.iter().map(count).sum()
+}
+
 /// What the cgroups count: bytes of memory, milliseconds of processor, processes.
 pub(crate) fn usage(groups: &[Group]) -> (Option<u64>, Option<u64>, Option<u64>) {
     let number = |control: Control, file: &str| {

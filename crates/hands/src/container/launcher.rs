@@ -149,6 +149,7 @@ fn free(spec: &Spec, inherited: Inherited) -> Done<(i32, Option<Network>, bool)>
         let boot = Boot {
             home: workspace.clone(),
             workspace,
+            alone_ms: Some(spec.alone_ms),
             env: variables(&path),
             ..Boot::default()
         };
@@ -243,6 +244,7 @@ fn first_process(
         disk_bytes,
         network: true,
         confine: true,
+        alone_ms: Some(spec.alone_ms),
         env: [variables(PATH), proxies(&network)].concat(),
         ..Boot::default()
     };

@@ -26,6 +26,8 @@ pub(crate) struct Spec {
     pub(crate) limits: Limits,
     /// When it was asked for, milliseconds since the Unix epoch.
     pub(crate) created_ms: i64,
+    /// Milliseconds without any server after which it ends itself.
+    pub(crate) alone_ms: u64,
     /// What to put around it; nothing in development.
     pub(crate) walls: Option<Walls>,
 }

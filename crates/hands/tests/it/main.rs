@@ -4,7 +4,9 @@
 mod execs;
 mod files;
 mod limits;
+mod lost;
 mod network;
+mod orphans;
 mod process;
 mod restart;
 mod single;

@@ -2,7 +2,7 @@
 
 use hands::{DriverKind, Exec, HandsConfig, Isolation, KillReason};
 
-use crate::support::{Bench, config, fresh, run, says, text};
+use crate::support::{Bench, Folder, config, fresh, run, says, text};
 
 async fn bench() -> Bench {
     Bench::with(|config| HandsConfig {
@@ -57,7 +57,7 @@ async fn a_timeout_ends_what_can_be_traced_to_the_command() {
 
 #[tokio::test]
 async fn it_says_that_it_isolates_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Folder::new();
     let config = HandsConfig {
         driver: DriverKind::Process,
         ..config(dir.path())

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use hands::{Exec, Hands, Known, Pieces, Started};
 
-use crate::support::{config, no_dial, no_resolve, run, says, text};
+use crate::support::{Folder, config, no_dial, no_resolve, run, says, text};
 
 /// A server that has started `line` as `exec` for `owner`; and its sandbox's id.
 fn server(dir: &Path, owner: &str, exec: &str, line: &str) -> (Child, String) {
@@ -32,7 +32,7 @@ const LINE: &str = "echo run >> log; test -e /tmp/gate || mkfifo /tmp/gate; \
 
 #[tokio::test]
 async fn a_command_outlives_its_server_and_is_found_again_by_the_next() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Folder::new();
     let (first, id) = server(dir.path(), "a", "x", LINE);
     kill(first);
     // The next server asks for the same thing, as one that recovers does.
@@ -69,7 +69,7 @@ async fn a_command_outlives_its_server_and_is_found_again_by_the_next() {
 }
 
 /// Ends what is left: warm sandboxes are nobody's, and reaping is about owners.
-async fn end_of(dir: tempfile::TempDir) {
+async fn end_of(dir: Folder) {
     let hands = Hands::open(config(dir.path()), no_dial(), no_resolve(), Pieces::none())
         .await
         .unwrap();
@@ -83,7 +83,7 @@ async fn end_of(dir: tempfile::TempDir) {
 
 #[tokio::test]
 async fn what_is_left_of_a_dead_sandbox_is_cleared_away() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Folder::new();
     let (first, id) = server(dir.path(), "a", "x", "echo $$; sleep 600");
     kill(first);
     let state = dir.path().join("sandboxes").join(&id).join("state.json");

@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 
 use hands::{Hands, Pieces};
 
-use crate::support::{config, no_dial, no_resolve, run, says, text};
+use crate::support::{Folder, config, no_dial, no_resolve, run, says, text};
 
 const NOBODY: u32 = 65534;
 
 #[tokio::test]
 async fn an_ordinary_user_gets_walls_as_well() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Folder::new();
     chown(dir.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     // Where an ordinary user may run it from.
     let program = dir.path().join("launcher");

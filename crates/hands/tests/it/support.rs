@@ -1,14 +1,17 @@
 //! Hands in a folder of their own, taken down with everything in them.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use hands::{
     Dial, DriverKind, Exec, Hands, HandsConfig, Launcher, Pieces, Receipt, Resolve, Sandbox,
     Stream, Target,
 };
+use serde_json::Value;
 
 /// Nobody gets out.
 pub fn no_dial() -> Dial {
@@ -31,11 +34,101 @@ pub fn config(dir: &Path) -> HandsConfig {
     }
 }
 
-/// Hands that end their sandboxes when told to; a test that fails leaves some
-/// behind, with a folder that names the test's process.
+/// A data folder. Whatever happens to the test, its sandboxes end with it.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// What the hands wrote down of the sandbox with that id.
+    pub fn state(&self, id: &str) -> Value {
+        state(&self.path().join("sandboxes").join(id)).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let sandboxes = std::fs::read_dir(self.path().join("sandboxes"));
+        for entry in sandboxes.into_iter().flatten().flatten() {
+            if let Some(state) = state(&entry.path()) {
+                sweep(&state);
+            }
+        }
+    }
+}
+
+fn state(folder: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(folder.join("state.json")).ok()?).ok()
+}
+
+/// The folders of a sandbox's cgroups.
+pub fn groups(state: &Value) -> Vec<PathBuf> {
+    let groups = state["groups"].as_array().into_iter().flatten();
+    groups
+        .filter_map(|group| group["path"].as_str())
+        .map(PathBuf::from)
+        .collect()
+}
+
+/// Its processes, as the host counts; the guest is one of them.
+pub fn pids(state: &Value) -> Vec<i32> {
+    let first = state["pid"].as_i64().unwrap() as i32;
+    let mut found = vec![first];
+    for group in groups(state) {
+        let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Sends a signal by its name.
+pub fn signal(pids: &[i32], name: &str) {
+    let pids = pids.iter().map(i32::to_string);
+    Command::new("kill")
+        .arg(format!("-{name}"))
+        .args(pids)
+        .status()
+        .unwrap();
+}
+
+/// Whether a process is there and more than its remains.
+pub fn lives(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|text| !text.contains(") Z "))
+}
+
+/// Ends a sandbox from outside, with its cgroups.
+fn sweep(state: &Value) {
+    let since = Instant::now();
+    let groups = groups(state);
+    while pids(state).into_iter().any(lives) || groups.iter().any(|group| group.exists()) {
+        if since.elapsed() > Duration::from_secs(10) {
+            eprintln!("a sandbox stays: {state}");
+            return;
+        }
+        signal(&pids(state), "KILL");
+        for group in &groups {
+            for below in std::fs::read_dir(group).into_iter().flatten().flatten() {
+                // Files of it cannot be removed and need not be.
+                let _ = std::fs::remove_dir(below.path());
+            }
+            // While a process of it is there it stays; then it is tried again.
+            let _ = std::fs::remove_dir(group);
+        }
+    }
+}
+
+/// Hands that end their sandboxes when told to, or else with their folder.
 pub struct Bench {
     pub hands: Hands,
-    pub dir: tempfile::TempDir,
+    pub dir: Folder,
 }
 
 impl Bench {
@@ -44,7 +137,7 @@ impl Bench {
     }
 
     pub async fn with(change: impl FnOnce(HandsConfig) -> HandsConfig) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Folder::new();
         let config = change(config(dir.path()));
         let hands = Hands::open(config, no_dial(), no_resolve(), Pieces::none())
             .await
