@@ -14,6 +14,7 @@ pub mod net;
 pub(crate) mod root;
 mod seccomp;
 pub(crate) mod spec;
+mod stale;
 mod sys;
 pub(crate) mod template;
 mod userns;

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::SystemTime;
 
 use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
@@ -252,12 +253,14 @@ impl Common {
         } else {
             None
         };
+        let hierarchies = Hierarchies::open();
+        hierarchies.sweep(now());
         Ok(Self {
             root,
             mounts,
             template,
             disks,
-            hierarchies: Hierarchies::open(),
+            hierarchies,
         })
     }
 
@@ -270,6 +273,14 @@ impl Common {
             groups: self.hierarchies.groups(id),
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the ids of sandboxes bear the time they were asked for"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The guest program as a file, named by its content: a newer server does not

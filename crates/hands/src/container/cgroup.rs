@@ -8,9 +8,11 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::stale;
 use super::sys::{self, Done, trying};
 use crate::config::Limits;
 
@@ -73,6 +75,18 @@ impl Hierarchies {
             found.homes.push(Group { control, path });
         }
         found
+    }
+
+    /// Removes the cgroups of sandboxes that are long gone, of whatever data folder.
+    pub(crate) fn sweep(&self, now: SystemTime) {
+        let swept: usize = self
+            .homes
+            .iter()
+            .map(|home| stale::sweep(&home.path, now))
+            .sum();
+        if swept > 0 {
+            tracing::info!(swept, "cgroups of sandboxes that had ended were removed");
+        }
     }
 
     /// The cgroups a sandbox of that id will have.
@@ -310,7 +324,7 @@ pub(crate) fn remove(groups: &[Group]) -> bool {
     groups.iter().all(|group| remove_tree(&group.path))
 }
 
-fn remove_tree(path: &Path) -> bool {
+pub(super) fn remove_tree(path: &Path) -> bool {
     if let Ok(entries) = fs::read_dir(path) {
         for entry in entries.flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

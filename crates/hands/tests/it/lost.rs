@@ -177,14 +177,15 @@ async fn a_guest_that_falls_to_the_memory_limit_says_so() {
     let bench = Bench::with(|config| HandsConfig { limits, ..config }).await;
     let sandbox = bench.sandbox("a").await;
     says(&sandbox, "mkfifo /tmp/gate").await;
-    let hog = "echo $$; cat /tmp/gate; exec python3 -c 'x = bytearray(200 << 20)'";
+    // Half of it is taken by a file: the hog cannot outweigh the guest.
+    let hog = "head -c 30M /dev/zero > /tmp/fill; echo $$; cat /tmp/gate; exec python3 -c 'x = bytearray(200 << 20)'";
     let (task, mut chunks) = waiting(&sandbox, hog);
     chunks.recv().await.unwrap();
     let state = bench.dir.state(sandbox.id());
     let first = state["pid"].as_i64().unwrap() as i32;
     for pid in pids(&state) {
         // The kernel is told to take the guest before anything else.
-        let score = if pid == first { "1000" } else { "-1000" };
+        let score = if pid == first { "1000" } else { "0" };
         std::fs::write(format!("/proc/{pid}/oom_score_adj"), score).unwrap();
     }
     sandbox

@@ -1,10 +1,11 @@
 //! Sandboxes nobody can want any more.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hands::{Exec, Hands, HandsConfig, Pieces};
 
-use crate::support::{Folder, config, lives, no_dial, no_resolve};
+use crate::support::{Bench, Folder, config, groups, lives, no_dial, no_resolve, says};
 
 /// A sandbox whose server has gone away, and its first process.
 async fn left_alone(dir: &Folder, alone: Duration) -> i32 {
@@ -49,4 +50,25 @@ async fn a_sandbox_ends_when_its_data_folder_is_deleted() {
     let pid = left_alone(&dir, Duration::from_secs(3600)).await;
     std::fs::remove_dir_all(dir.path()).unwrap();
     ended(pid).await;
+}
+
+#[tokio::test]
+async fn cgroups_of_sandboxes_long_gone_are_removed_and_those_of_living_ones_are_not() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    let state = bench.dir.state(sandbox.id());
+    let old = format!("sbx_1_0_{:04x}", std::process::id() as u16);
+    let beside = |group: &PathBuf| group.parent().unwrap().join(&old);
+    let living = groups(&state);
+    assert!(!living.is_empty());
+    for group in &living {
+        std::fs::create_dir_all(beside(group)).unwrap();
+    }
+    let next = Bench::new().await;
+    for group in &living {
+        assert!(group.exists() && !beside(group).exists(), "{group:?}");
+    }
+    assert_eq!(says(&sandbox, "echo works").await, "works");
+    next.end().await;
+    bench.end().await;
 }
