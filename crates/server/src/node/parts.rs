@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use egress::{Destination, Gate};
 use futures::FutureExt;
@@ -151,6 +152,7 @@ pub(crate) fn hands_config(config: &Config) -> hands::HandsConfig {
     };
     hands.warm = config.sandboxes.sandbox_warm;
     hands.max_sandboxes = config.sandboxes.sandbox_max;
+    hands.boot_deadline = Duration::from_secs(config.sandboxes.sandbox_start_seconds);
     hands.limits = hands::Limits {
         memory_bytes: config.sandboxes.sandbox_memory_mb << 20,
         cpus: config.sandboxes.sandbox_cpus,
