@@ -6,6 +6,7 @@ mod embedded;
 mod health;
 mod listen;
 mod migrate;
+mod pen;
 #[cfg(test)]
 mod plans;
 mod postgres;
@@ -103,13 +104,28 @@ impl Db {
         }
     }
 
-    /// Runs one query that gives at most one row.
+    /// Runs one query, outside of any transaction, that finds a few rows by
+    /// their key: the caller is not worth putting to sleep for it.
+    pub(crate) async fn few(
+        &self,
+        sql: impl Into<Cow<'static, str>>,
+        values: impl Into<Vec<Value>>,
+    ) -> Result<Vec<Row>, Error> {
+        let (sql, values) = (sql.into(), values.into());
+        tx::storable(&values)?;
+        match self {
+            Self::Sqlite(embedded) => embedded.few(sql, values).await,
+            Self::Postgres(postgres) => postgres.rows(&sql, &values).await,
+        }
+    }
+
+    /// As [`Db::few`], for at most one row.
     pub(crate) async fn row(
         &self,
         sql: impl Into<Cow<'static, str>>,
         values: impl Into<Vec<Value>>,
     ) -> Result<Option<Row>, Error> {
-        Ok(self.rows(sql, values).await?.into_iter().next())
+        Ok(self.few(sql, values).await?.into_iter().next())
     }
 
     /// Whether other nodes share it.

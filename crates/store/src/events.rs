@@ -207,7 +207,7 @@ impl Store {
         };
         logged(
             self.db()
-                .rows(select(&query), values_of(session, query))
+                .few(select(&query), values_of(session, query))
                 .await?,
         )
     }

@@ -36,7 +36,7 @@ impl Store {
         for mut row in self.db().rows(BY_STATUS, []).await? {
             sessions.push((row.text()?, row.count()?));
         }
-        let due = self.db().row(DUE, []).await?;
+        let due = self.db().rows(DUE, []).await?.pop();
         let counters = self.counters();
         Ok(Stats {
             sessions,

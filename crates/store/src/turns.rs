@@ -79,7 +79,7 @@ impl Store {
     async fn turn_of(&self, session: &str, number: u32) -> Result<Option<Turn>, Error> {
         let rows = self
             .db()
-            .rows(OF_TURN, values![session, id::turn(session, number)])
+            .few(OF_TURN, values![session, id::turn(session, number)])
             .await?;
         let mut events = logged(rows)?.into_iter();
         let started = events.next();

@@ -1,4 +1,4 @@
-//! SQLite as a database of the process: one writer thread, a few readers.
+//! SQLite as a database of the process: one pen to write with, a few readers.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use super::readers::{self, Query};
-use super::writer::{Job, Work, Writer};
+use super::pen::Pen;
+use super::readers::{self, Near, Query};
+use super::writer::{Job, Op, Work, Writer};
 use super::{Counters, Health, Row, Tx, Value, sqlite};
 use crate::Error;
 
@@ -18,9 +19,13 @@ use crate::Error;
 const QUEUE: usize = 1024;
 /// Threads that read.
 const READERS: usize = 3;
+/// Connections for looking up on the caller's own thread.
+const NEAR: usize = 4;
 
 pub(crate) struct Embedded {
     path: PathBuf,
+    pen: Arc<Pen>,
+    near: Near,
     doors: Mutex<Doors>,
     health: Arc<Health>,
 }
@@ -42,15 +47,15 @@ impl Embedded {
         let (writes, jobs) = mpsc::channel(QUEUE);
         let at = path.to_owned();
         let conn = blocking(move || sqlite::open_writer(&at)).await?;
-        let writer = Writer {
+        let pen = Arc::new(Pen::new(Writer {
             conn,
-            jobs,
             health: health.clone(),
             counters,
-        };
+        }));
+        let writing = pen.clone();
         let thread = std::thread::Builder::new()
             .name("oc-write".to_owned())
-            .spawn(move || writer.run_to_the_end())
+            .spawn(move || writing.write_what_waits(jobs))
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let doors = Doors {
             writes: Some(writes),
@@ -59,6 +64,8 @@ impl Embedded {
         };
         Ok(Self {
             path: path.to_owned(),
+            pen,
+            near: Near::default(),
             doors: Mutex::new(doors),
             health,
         })
@@ -67,8 +74,12 @@ impl Embedded {
     /// Starts the readers, once there is a schema to read.
     pub(super) async fn start_readers(&self) -> Result<(), Error> {
         let path = self.path.clone();
-        let open = move || (0..READERS).map(|_| sqlite::open_reader(&path)).collect();
-        let conns = blocking(open).await?;
+        let open = move || {
+            let all = 0..READERS + NEAR;
+            all.map(|_| sqlite::open_reader(&path)).collect()
+        };
+        let mut conns: Vec<_> = blocking(open).await?;
+        self.near.open(conns.split_off(READERS))?;
         let (reads, queue) = mpsc::channel(QUEUE);
         let threads =
             readers::start(conns, queue).map_err(|error| Error::Unavailable(error.to_string()))?;
@@ -85,17 +96,32 @@ impl Embedded {
         D: FnOnce(&T) + Send + 'static,
     {
         self.health.alive()?;
+        // What is always done at once would never let its caller be stopped.
+        tokio::task::consume_budget().await;
+        let mut op = Op::new(op, done);
+        if let Some(committed) = self.write_here(&mut op) {
+            return op.end(committed);
+        }
         let (to, answer) = oneshot::channel();
-        let job = Work {
-            op: Some(op),
-            done,
-            out: None,
-            to,
-        };
         let door = self.doors().writes.clone().ok_or_else(closed)?;
-        door.send(Box::new(job)).await.map_err(|_| closed())?;
+        let place = door.reserve().await.map_err(|_| closed())?;
+        self.pen.wait();
+        place.send(Box::new(Work { op, to }));
         drop(door);
         answer.await.map_err(|_| closed())?
+    }
+
+    /// Writes on this thread, if that is possible now.
+    fn write_here<T, F, D>(&self, op: &mut Op<T, F, D>) -> Option<Result<(), Error>>
+    where
+        F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>>,
+        D: FnOnce(&T),
+    {
+        let mut pen = self.pen.lying()?;
+        let writer = pen.as_mut()?;
+        Some(tokio::task::block_in_place(|| {
+            writer.alone(|tx| op.run(tx))
+        }))
     }
 
     pub(super) async fn rows(
@@ -112,36 +138,49 @@ impl Embedded {
         answer.await.map_err(|_| closed())?
     }
 
+    /// As [`Self::rows`], on the caller's own thread if that is possible now.
+    pub(super) async fn few(
+        &self,
+        sql: Cow<'static, str>,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, Error> {
+        tokio::task::consume_budget().await;
+        match self.near.rows(&sql, &values) {
+            Some(rows) => rows,
+            None => self.rows(sql, values).await,
+        }
+    }
+
     pub(super) fn probe(&self) {
         let touch = |tx: &mut Tx<'_>| -> Result<(), Error> {
             let touched = tx.exec("UPDATE migrations SET number = number", &[]);
             touched.now_or_never().unwrap_or(Ok(0)).map(drop)
         };
-        let job = Probe(touch);
-        if let Some(door) = &self.doors().writes {
-            // A full queue probes well enough by itself.
-            let _ = door.try_send(Box::new(job));
+        let door = self.doors().writes.clone();
+        // A full queue probes well enough by itself.
+        if let Some(place) = door.as_ref().and_then(|door| door.try_reserve().ok()) {
+            self.pen.wait();
+            place.send(Box::new(Probe(touch)));
         }
     }
 
     pub(super) fn queued(&self) -> u64 {
-        let doors = self.doors();
-        doors
-            .writes
-            .as_ref()
-            .map_or(0, |door| (door.max_capacity() - door.capacity()) as u64)
+        self.pen.waiting() as u64
     }
 
     pub(super) async fn close(&self) {
         let doors = std::mem::take(&mut *self.doors());
         drop((doors.writes, doors.reads));
+        let pen = self.pen.clone();
         let join = move || {
             for thread in doors.threads {
                 // A thread that panicked has been told of by its callers.
                 let _ = thread.join();
             }
+            pen.put_away();
             Ok(())
         };
+        self.near.close();
         if let Err(error) = blocking(join).await {
             tracing::warn!(%error, "the database was not closed in an orderly way");
         }
@@ -241,6 +280,59 @@ mod tests {
         );
         put(&db, Some(1), || Ok(())).await.unwrap();
         assert_eq!(count(&db).await, 21);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_finds_nobody_writing_writes_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        // On a worker of the runtime, where threads may be kept.
+        let alone = tokio::spawn(async move {
+            for (then, want) in [
+                (Err(Error::NotFound), 0),
+                (Err(Error::Fenced), 0),
+                (Ok(()), 1),
+            ] {
+                let given = then.clone();
+                let put = db.write(
+                    move |tx| {
+                        Box::pin(async move {
+                            tx.exec("INSERT INTO t VALUES (1)", &[]).await?;
+                            given
+                        })
+                    },
+                    |()| (),
+                );
+                // Never waiting, so there was no other thread in it.
+                let ended = put.now_or_never().map(|end| end.is_ok());
+                assert_eq!(ended, Some(then.is_ok()));
+                assert_eq!(count(&db).await, want);
+            }
+            let broken = put(&db, Some(1), || panic!("a defect")).now_or_never();
+            assert!(matches!(broken, Some(Err(Error::Database(_)))));
+            put(&db, Some(1), || Ok(())).await.unwrap();
+            db.close().await;
+            assert!(put(&db, Some(1), || Ok(())).await.is_err());
+        });
+        alone.await.unwrap();
+        assert_eq!(count(&open_again(folder.path()).await).await, 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn many_at_once_all_come_to_their_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Arc::new(open(folder.path()).await);
+        let writers = (0..8).map(|_| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    put(&db, Some(1), || Ok(())).await.unwrap();
+                }
+            })
+        });
+        futures::future::join_all(writers).await;
+        assert_eq!(count(&db).await, 160);
+        assert_eq!(db.queued(), 0);
     }
 
     #[tokio::test]

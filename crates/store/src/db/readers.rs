@@ -1,8 +1,13 @@
-//! A few threads that read from SQLite, so that no read blocks the runtime and
-//! none waits for a write.
+//! Reading from SQLite, which never waits for a write.
+//!
+//! What may take long goes to a few threads of its own, so that it holds up
+//! nobody else. A look-up by key takes some microseconds, less than waking a
+//! thread and being woken by it, and so is done where it is asked for; a page of
+//! the file that nobody touched lately makes it wait for the disk once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -44,5 +49,41 @@ fn read(conn: &Connection, queue: &Mutex<mpsc::Receiver<Query>>) {
         if !query.to.is_closed() {
             let _ = query.to.send(sqlite::rows(conn, &query.sql, &query.values));
         }
+    }
+}
+
+/// Connections for looking up on the caller's own thread; each is used by one
+/// caller at a time.
+#[derive(Default)]
+pub(super) struct Near(Mutex<Vec<Connection>>);
+
+impl Near {
+    pub(super) fn open(&self, conns: Vec<Connection>) -> Result<(), Error> {
+        for conn in &conns {
+            // Who would have to wait for another process goes to a thread.
+            conn.busy_timeout(Duration::ZERO)
+                .map_err(|error| sqlite::classify(&error))?;
+        }
+        *self.conns() = conns;
+        Ok(())
+    }
+
+    /// Runs a query here and now; `None` if it must go to a thread.
+    pub(super) fn rows(&self, sql: &str, values: &[Value]) -> Option<Result<Vec<Row>, Error>> {
+        let conn = self.conns().pop()?;
+        let rows = sqlite::rows(&conn, sql, values);
+        self.conns().push(conn);
+        match rows {
+            Err(Error::Unavailable(_)) => None,
+            rows => Some(rows),
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.conns().clear();
+    }
+
+    fn conns(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

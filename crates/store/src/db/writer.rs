@@ -1,8 +1,6 @@
-//! The one thread that writes to SQLite.
-//!
-//! It takes what waits, runs it in one transaction, and makes that durable with
-//! one sync of the disk; only then is anyone answered. A group is whatever came
-//! while the disk was busy with the one before: nobody waits for a fuller one.
+//! The connection that writes to SQLite, and what a transaction on it is: one
+//! write, or a group of them that share one sync of the disk. Nobody is
+//! answered before that sync.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,15 +8,12 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{Counters, Health, Tx, sqlite};
 use crate::Error;
 
-/// Most writes that share one transaction.
-const GROUP: usize = 256;
-
-/// A write, from its wish to its answer.
+/// A write that waits, from its wish to its answer.
 pub(super) trait Job: Send {
     /// Does it, in an open transaction. What it left undone if it failed.
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error>;
@@ -28,44 +23,52 @@ pub(super) trait Job: Send {
 
 pub(super) struct Writer {
     pub(super) conn: Connection,
-    pub(super) jobs: mpsc::Receiver<Box<dyn Job>>,
     pub(super) health: Arc<Health>,
     pub(super) counters: Arc<Counters>,
 }
 
 impl Writer {
-    /// Works until nobody can send any more. Should it end in any other way,
-    /// there is no writer, and the process must know.
-    pub(super) fn run_to_the_end(mut self) {
-        if std::panic::catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
-            self.health
-                .take(&Error::Fatal("the writer panicked".to_owned()));
-        }
+    /// One write in a transaction of its own, durable when this returns.
+    pub(super) fn alone(
+        &mut self,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.write(1, |writer| {
+            sqlite::exec(&writer.conn, "BEGIN IMMEDIATE", &[])?;
+            if let Err(error) = run(&mut Tx::Sqlite(&mut writer.conn)) {
+                writer.health.take(&error);
+                return writer.undo();
+            }
+            writer.commit()
+        })
     }
 
-    fn run(&mut self) {
-        let mut group = Vec::new();
-        while let Some(first) = self.jobs.blocking_recv() {
-            group.push(first);
-            while group.len() < GROUP
-                && let Ok(next) = self.jobs.try_recv()
-            {
-                group.push(next);
-            }
-            let committed = self.write(&mut group);
-            for job in group.drain(..) {
-                job.answer(committed.clone());
-            }
+    /// Many writes in one transaction, durable when this returns; the failure
+    /// of one undoes its own work and no other's.
+    pub(super) fn group(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        if let [one] = group {
+            return self.alone(|tx| one.run(tx));
         }
+        self.write(group.len() as u64, |writer| {
+            sqlite::exec(&writer.conn, "BEGIN IMMEDIATE", &[])?;
+            for job in group {
+                writer.within(job.as_mut())?;
+            }
+            writer.commit()
+        })
     }
 
-    fn write(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+    fn write(
+        &mut self,
+        writes: u64,
+        transaction: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.health.alive()?;
-        let written = self.transaction(group);
+        // After a panic nobody knows what stands: all writing ends.
+        let written = std::panic::catch_unwind(AssertUnwindSafe(|| transaction(self)))
+            .unwrap_or_else(|_| Err(Error::Fatal("the writer panicked".to_owned())));
         match &written {
-            Ok(()) => {
-                self.counters.wrote(group.len() as u64);
-            }
+            Ok(()) => self.counters.wrote(writes),
             Err(error) => {
                 self.health.take(error);
                 // Only the answer matters now; a failed rollback shows at the
@@ -76,24 +79,12 @@ impl Writer {
         written
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        sqlite::exec(&self.conn, "BEGIN IMMEDIATE", &[])?;
-        if let [alone] = group {
-            if let Err(error) = alone.run(&mut Tx::Sqlite(&mut self.conn)) {
-                self.health.take(&error);
-                return self.undo();
-            }
-        } else {
-            for job in group {
-                self.within(job.as_mut())?;
-            }
-        }
+    fn commit(&self) -> Result<(), Error> {
         sqlite::exec(&self.conn, "COMMIT", &[])?;
         self.health.well();
         Ok(())
     }
 
-    /// Runs one of many, so that its failure undoes its own work and no other's.
     fn within(&mut self, job: &mut dyn Job) -> Result<(), Error> {
         sqlite::exec(&self.conn, "SAVEPOINT one", &[])?;
         if let Err(error) = job.run(&mut Tx::Sqlite(&mut self.conn)) {
@@ -116,22 +107,27 @@ impl Writer {
     }
 }
 
-/// A job made of an operation, a hook for the moment it is durable, and the
-/// place where its caller waits.
-pub(super) struct Work<T, F, D> {
-    pub(super) op: Option<F>,
-    pub(super) done: D,
-    pub(super) out: Option<Result<T, Error>>,
-    pub(super) to: oneshot::Sender<Result<T, Error>>,
+/// An operation, what it came to, and a hook for the moment that is durable.
+pub(super) struct Op<T, F, D> {
+    op: Option<F>,
+    done: D,
+    out: Option<Result<T, Error>>,
 }
 
-impl<T, F, D> Job for Work<T, F, D>
+impl<T, F, D> Op<T, F, D>
 where
-    T: Send,
-    F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send,
-    D: FnOnce(&T) + Send,
+    F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>>,
+    D: FnOnce(&T),
 {
-    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+    pub(super) fn new(op: F, done: D) -> Self {
+        Self {
+            op: Some(op),
+            done,
+            out: None,
+        }
+    }
+
+    pub(super) fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
         let Some(op) = self.op.take() else {
             return Ok(());
         };
@@ -150,17 +146,35 @@ where
         failed.map_or(Ok(()), Err)
     }
 
+    /// What it came to, once its transaction has ended so.
+    pub(super) fn end(self, committed: Result<(), Error>) -> Result<T, Error> {
+        committed?;
+        let out = self
+            .out
+            .unwrap_or_else(|| Err(Error::Database("an operation was not run".to_owned())))?;
+        (self.done)(&out);
+        Ok(out)
+    }
+}
+
+/// A job made of an operation and the place where its caller waits.
+pub(super) struct Work<T, F, D> {
+    pub(super) op: Op<T, F, D>,
+    pub(super) to: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T, F, D> Job for Work<T, F, D>
+where
+    T: Send,
+    F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send,
+    D: FnOnce(&T) + Send,
+{
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        self.op.run(tx)
+    }
+
     fn answer(self: Box<Self>, committed: Result<(), Error>) {
-        let out = match committed {
-            Ok(()) => self
-                .out
-                .unwrap_or_else(|| Err(Error::Database("an operation was not run".to_owned()))),
-            Err(error) => Err(error),
-        };
-        if let Ok(out) = &out {
-            (self.done)(out);
-        }
         // Whoever asked may be gone; the write stands all the same.
-        let _ = self.to.send(out);
+        let _ = self.to.send(self.op.end(committed));
     }
 }
