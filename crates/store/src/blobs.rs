@@ -1,6 +1,6 @@
-//! Large bodies, in a folder beside the database. A blob is named by its
-//! session and its own digest: writing it twice is writing it once, and two
-//! that race for the same number never overwrite each other.
+//! Bytes too large for the log, in a folder beside the database. A blob's name
+//! is drawn when it is put, and nothing is ever put under that name again: so
+//! what is swept away as named by nobody cannot come back into use meanwhile.
 
 use std::error::Error as StdError;
 use std::fs::DirBuilder;
@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
+use session::Millis;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -37,16 +39,18 @@ impl Blobs {
             .map_err(failed)?;
         let local = LocalFileSystem::new_with_prefix(folder)
             .map_err(|error| failed(io::Error::other(error)))?;
-        Ok(Self(Arc::new(local.with_fsync(true))))
+        let local = local.with_fsync(true).with_automatic_cleanup(true);
+        Ok(Self(Arc::new(local)))
     }
 
-    /// The key that these bytes have in a session.
+    /// A key for these bytes in a session: their digest, and a drawn number.
     pub(crate) fn key(session: &str, bytes: &[u8]) -> String {
         use std::fmt::Write;
         let mut key = format!("{session}/");
         for byte in Sha256::digest(bytes) {
             let _ = write!(key, "{byte:02x}");
         }
+        let _ = write!(key, "-{:08x}", rand::random::<u32>());
         key
     }
 
@@ -55,6 +59,30 @@ impl Blobs {
         let path = Path::from(key);
         let putting = self.0.put(&path, PutPayload::from_bytes(bytes));
         within(putting).await.map(drop)
+    }
+
+    /// What is in a folder, and since when.
+    pub(crate) async fn list(&self, folder: &str) -> Result<Vec<(String, Millis)>, Error> {
+        let prefix = Path::from(folder);
+        let listed = self.0.list(Some(&prefix)).try_collect::<Vec<_>>();
+        let found = within(listed).await?.into_iter();
+        let item = |meta: ObjectMeta| {
+            let since = Millis(meta.last_modified.timestamp_millis());
+            (meta.location.to_string(), since)
+        };
+        Ok(found.map(item).collect())
+    }
+
+    /// Removes a blob; it may be gone already.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), Error> {
+        let path = Path::from(key);
+        let deleted = within(async {
+            match self.0.delete(&path).await {
+                Err(object_store::Error::NotFound { .. }) => Ok(()),
+                other => other,
+            }
+        });
+        deleted.await
     }
 
     /// The bytes of a key.
@@ -97,26 +125,37 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn bytes_are_kept_exactly_and_twice_is_once() {
+    async fn bytes_are_kept_exactly_until_they_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let bytes = Bytes::from(vec![0xffu8; 100_000]);
-        let key = Blobs::key("ses_1", &bytes);
-        for _ in 0..2 {
-            blobs.put(&key, bytes.clone()).await.unwrap();
+        let keys = [0; 2].map(|_| Blobs::key("ses_1", &bytes));
+        for key in &keys {
+            blobs.put(key, bytes.clone()).await.unwrap();
+            assert_eq!(blobs.get(key).await.unwrap(), bytes);
         }
-        assert_eq!(blobs.get(&key).await.unwrap(), bytes);
-        assert!(matches!(
-            blobs.get("ses_1/none").await,
-            Err(Error::Corrupt { .. })
-        ));
+        blobs.put("ses_10/x", bytes.clone()).await.unwrap();
+        let listed = blobs.list("ses_1").await.unwrap().into_iter();
+        let mut listed: Vec<_> = listed.map(|(key, _)| key).collect();
+        listed.sort();
+        let mut wanted = keys.clone();
+        wanted.sort();
+        assert_eq!(listed, wanted, "and nothing of another folder");
+        for key in keys.iter().chain(&keys) {
+            blobs.delete(key).await.unwrap();
+            assert!(matches!(blobs.get(key).await, Err(Error::Corrupt { .. })));
+        }
+        assert_eq!(blobs.list("ses_1").await.unwrap(), []);
+        assert_eq!(blobs.list("ses_none").await.unwrap(), []);
+        assert!(
+            !folder.path().join("blobs/ses_1").exists(),
+            "no empty folder stays"
+        );
     }
 
     #[test]
-    fn other_bytes_and_other_sessions_have_other_keys() {
-        let key = Blobs::key("ses_1", b"a");
-        assert_ne!(key, Blobs::key("ses_1", b"b"));
-        assert_ne!(key, Blobs::key("ses_2", b"a"));
+    fn no_two_puts_share_a_key() {
+        assert_ne!(Blobs::key("ses_1", b"a"), Blobs::key("ses_1", b"a"));
     }
 
     #[test]

@@ -46,12 +46,15 @@ impl Store {
         let mut content = None;
         if let Some(whole) = attached {
             let key = Blobs::key(session, &whole);
-            content = Some(self.keep(key, Bytes::copy_from_slice(&whole)).await?);
+            content = Some(
+                self.keep(session, key, Bytes::copy_from_slice(&whole))
+                    .await?,
+            );
         }
         if body.len() > BODY {
             if content.is_none() {
                 let key = format!("{}{IS_BODY}", Blobs::key(session, body.as_bytes()));
-                content = Some(self.keep(key, Bytes::from(body)).await?);
+                content = Some(self.keep(session, key, Bytes::from(body)).await?);
             }
             draft.body = shortened(draft.body);
             body = json(&draft.body);
@@ -63,8 +66,9 @@ impl Store {
         })
     }
 
-    async fn keep(&self, blob: String, bytes: Bytes) -> Result<Content, Error> {
+    async fn keep(&self, session: &str, blob: String, bytes: Bytes) -> Result<Content, Error> {
         let size = bytes.len() as u64;
+        self.litter(session).await?;
         self.blobs().put(&blob, bytes).await?;
         Ok(Content { blob, bytes: size })
     }

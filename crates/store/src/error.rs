@@ -45,6 +45,9 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A piece of a checkpoint is gone or is not what was put.
+    #[error("the piece {0} of a checkpoint is damaged")]
+    Damaged(String),
     /// A secret cannot be opened: it was moved or changed, or the master key
     /// is another one.
     #[error("a secret cannot be opened with this master key")]

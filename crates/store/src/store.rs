@@ -11,6 +11,7 @@ use crate::blobs::Blobs;
 use crate::db::{Counters, Db, Health};
 use crate::hub::Hub;
 use crate::leases::Nodes;
+use crate::litter::Marked;
 use crate::vault::Seal;
 use crate::{Error, Options, Passed, Reason, Wake};
 
@@ -30,6 +31,7 @@ struct Inner {
     master: Seal,
     hub: Hub,
     nodes: Nodes,
+    marked: Marked,
     wakes: broadcast::Sender<Wake>,
     health: Arc<Health>,
     counters: Arc<Counters>,
@@ -58,6 +60,7 @@ impl Store {
                 master: options.master.seal(),
                 hub: Hub::default(),
                 nodes: Nodes::default(),
+                marked: Marked::default(),
                 wakes: broadcast::Sender::new(WAKES),
                 health,
                 counters,
@@ -129,6 +132,10 @@ impl Store {
 
     pub(crate) fn nodes(&self) -> &Nodes {
         &self.inner.nodes
+    }
+
+    pub(crate) fn marked(&self) -> &Marked {
+        &self.inner.marked
     }
 
     pub(crate) fn counters(&self) -> &Counters {

@@ -66,6 +66,7 @@ fn all() -> Vec<String> {
         leases::queries(),
         crate::lineage::queries(),
         orgs::queries(),
+        crate::pieces::queries(),
         crate::reserve::queries(),
         sessions::queries(),
         stats::queries(),

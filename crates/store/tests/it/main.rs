@@ -12,6 +12,7 @@ mod alone;
 mod append;
 mod bed;
 mod birth;
+mod checkpoints;
 mod content;
 mod crash;
 mod credentials;
