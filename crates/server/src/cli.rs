@@ -10,6 +10,7 @@ mod context;
 mod credential;
 mod demo;
 mod doctor;
+mod drill;
 mod error;
 mod follow;
 mod home;
@@ -31,7 +32,7 @@ mod render;
 mod secret;
 mod serve;
 mod session;
-mod sse;
+pub(crate) mod sse;
 mod table;
 mod text;
 
@@ -103,6 +104,8 @@ enum Command {
     Config(Config),
     /// Tell what this machine can and cannot isolate, and how to fix it
     Doctor(Box<doctor::Doctor>),
+    /// Break servers of its own on this machine and tell whether the promises were kept
+    Drill(Box<drill::Drill>),
     /// Serve the rehearsal model over the Anthropic and OpenAI APIs
     Rehearse(rehearse::Rehearse),
     /// Print a completion script for a shell
@@ -193,6 +196,7 @@ fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), 
         Command::Credential(command) => until_interrupted(credential::run(context, command)),
         Command::Key(command) => until_interrupted(key::run(context, command)),
         Command::Doctor(doctor) => until_interrupted(doctor::run(context, *doctor)),
+        Command::Drill(wanted) => until_interrupted(drill::run(context, *wanted)),
         Command::Rehearse(rehearse) => until_interrupted(rehearse::run(context, rehearse)),
     }
 }
@@ -275,6 +279,7 @@ mod tests {
             "oc logout --local",
             "oc doctor --json",
             "oc doctor --reap --data d",
+            "oc drill --seed 7 --runs 3 --point turn.begun --keep --json",
             "oc version",
             "oc completions bash",
         ];

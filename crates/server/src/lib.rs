@@ -14,6 +14,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deltas;
+pub mod drill;
 pub mod driver;
 pub mod http;
 pub mod metrics;

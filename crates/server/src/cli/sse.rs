@@ -5,7 +5,7 @@ const FRAME: usize = 16 << 20;
 
 /// One frame that carries data.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// Its number, if it has one.
     pub id: Option<String>,
     /// Its name, if it has one.
@@ -16,7 +16,7 @@ pub(super) struct Frame {
 
 /// What was said of the stream itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// A frame.
     Frame(Frame),
     /// Wait this many milliseconds before connecting again.
@@ -26,11 +26,11 @@ pub(super) enum Said {
 /// A frame grew too large.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stream sent a frame of more than {FRAME} bytes")]
-pub(super) struct TooLarge;
+pub(crate) struct TooLarge;
 
 /// Reads frames; keeps what is not whole yet.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     /// Bytes of the line that has no end yet.
     line: Vec<u8>,
     /// Whether the byte before was a carriage return.
@@ -42,7 +42,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Takes the next bytes and gives what they complete.
-    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Vec<Said>, TooLarge> {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Vec<Said>, TooLarge> {
         let mut said = Vec::new();
         for &byte in bytes {
             // A line ends with LF, CR or both.

@@ -6,6 +6,7 @@ mod arrows;
 mod cli;
 mod clients;
 mod crashes;
+mod drill;
 mod gate;
 mod harness;
 mod http;

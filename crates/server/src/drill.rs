@@ -1,0 +1,59 @@
+//! The drill: proves the promises on the user's own machine by breaking things.
+//!
+//! It starts servers of its own in a scratch folder, lets agents of the
+//! rehearsal model work in them, crashes them at the moments that hurt most, and
+//! compares what was acknowledged with what is there afterwards. A drill never
+//! touches a server, an org or a file of the user's. Everything random comes
+//! from one seed, so that what failed can be played again.
+//!
+//! It knows the servers only from outside: their HTTP face, their processes,
+//! and the files the sandboxes leave.
+
+mod blow;
+mod cast;
+mod child;
+mod error;
+mod fault;
+mod judge;
+mod line;
+mod plan;
+mod player;
+mod reader;
+mod report;
+mod sandboxes;
+mod scratch;
+mod seed;
+mod stage;
+mod trial;
+
+pub use error::DrillError;
+pub use fault::Fault;
+pub use plan::Wish;
+pub use report::{Finding, Report, Row};
+pub use scratch::Ground;
+
+use plan::Plan;
+use stage::Stage;
+
+/// Runs the drill and tells of each run as it ends.
+///
+/// # Errors
+/// If the drill itself cannot work here: no folder, no child server. What the
+/// servers do wrong is in the report.
+pub async fn drill(
+    ground: &Ground,
+    wish: &Wish,
+    tell: &(dyn Fn(&str) + Sync),
+) -> Result<Report, DrillError> {
+    let plan = Plan::make(ground, wish)?;
+    let mut report = Report::new(wish.seed, plan.skipped.clone());
+    let mut stage = Stage::set(ground)?;
+    for trial in &plan.trials {
+        let outcome = trial::run(&mut stage, trial).await?;
+        tell(&outcome.line(plan.trials.len()));
+        report.add(outcome);
+    }
+    stage.clear().await;
+    report.close();
+    Ok(report)
+}

@@ -1,0 +1,88 @@
+//! What a drill does to a server: every fault it knows, by name.
+
+use crate::points;
+
+/// One kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The server kills itself with SIGKILL at a named point.
+    Point(&'static str),
+    /// The first processes of all sandboxes get SIGKILL.
+    SandboxKilled,
+    /// The same, and their folders are gone.
+    SandboxLost,
+    /// The server gets SIGSTOP for longer than its lease lasts.
+    ServerStopped,
+    /// The clock of the server jumps.
+    ClockJumped,
+    /// The disk of the server is full for a while.
+    DiskFull,
+    /// The database is out of reach for a while.
+    DatabaseAway,
+    /// The power is cut: what the disk was not told to keep is gone.
+    PowerLost,
+}
+
+/// The faults besides the points.
+const OTHERS: [Fault; 7] = [
+    Fault::SandboxKilled,
+    Fault::SandboxLost,
+    Fault::ServerStopped,
+    Fault::ClockJumped,
+    Fault::DiskFull,
+    Fault::DatabaseAway,
+    Fault::PowerLost,
+];
+
+impl Fault {
+    /// Every fault there is.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let points = points::ALL.into_iter().map(Self::Point);
+        points.chain(OTHERS).collect()
+    }
+
+    /// Its name, as on the command line and in the report.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Point(name) => name,
+            Self::SandboxKilled => "sandbox.killed",
+            Self::SandboxLost => "sandbox.lost",
+            Self::ServerStopped => "server.stopped",
+            Self::ClockJumped => "clock.jumped",
+            Self::DiskFull => "disk.full",
+            Self::DatabaseAway => "database.away",
+            Self::PowerLost => "power.lost",
+        }
+    }
+
+    /// The fault of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// Whether sandboxes live through it. Then no call may end as unknown: its
+    /// run is found again.
+    #[must_use]
+    pub fn spares_sandboxes(self) -> bool {
+        !matches!(
+            self,
+            Self::SandboxKilled | Self::SandboxLost | Self::PowerLost
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_found_by_its_name() {
+        for fault in Fault::all() {
+            assert_eq!(Fault::named(fault.name()), Some(fault));
+        }
+        assert_eq!(Fault::named("append"), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! Which runs a drill holds: every fault that this machine allows in turn, each
+//! at a moment drawn from the seed.
+
+use super::cast::{self, Part};
+use super::error::DrillError;
+use super::fault::Fault;
+use super::report::Skipped;
+use super::scratch::Ground;
+use super::seed::Seed;
+use crate::points;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Runs in all.
+    pub runs: u32,
+    /// Names of the faults to drill; empty: all.
+    pub points: Vec<String>,
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub(super) struct Trial {
+    /// Counted from 1.
+    pub(super) number: u32,
+    pub(super) fault: Fault,
+    /// The passing of the point, or the number of events seen, at which it
+    /// happens.
+    pub(super) at: u64,
+    pub(super) cast: Vec<Part>,
+}
+
+/// The runs of a drill.
+pub(super) struct Plan {
+    pub(super) trials: Vec<Trial>,
+    pub(super) skipped: Vec<Skipped>,
+}
+
+/// Points that the code does not pass yet.
+const NOT_YET: [&str; 4] = [
+    "checkpoint.half",
+    "checkpoint.made",
+    "hibernate.half",
+    "lease.late",
+];
+
+impl Plan {
+    pub(super) fn make(ground: &Ground, wish: &Wish) -> Result<Self, DrillError> {
+        let mut skipped = Vec::new();
+        let mut faults = Vec::new();
+        for fault in wanted(wish)? {
+            match impossible(ground, fault) {
+                None => faults.push(fault),
+                Some(why) => skipped.push(Skipped {
+                    point: fault.name(),
+                    why,
+                }),
+            }
+        }
+        let seed = Seed::new(wish.seed);
+        let trials = faults.iter().cycle().zip(1..=wish.runs);
+        Ok(Self {
+            trials: trials
+                .map(|(fault, number)| trial(number, *fault, seed.part(number.into())))
+                .collect(),
+            skipped,
+        })
+    }
+}
+
+fn wanted(wish: &Wish) -> Result<Vec<Fault>, DrillError> {
+    if wish.points.is_empty() {
+        return Ok(Fault::all());
+    }
+    let named = |name: &String| {
+        Fault::named(name).ok_or_else(|| {
+            let all: Vec<_> = Fault::all().into_iter().map(Fault::name).collect();
+            DrillError::Wish(format!(
+                "there is no point `{name}`; there are {}",
+                all.join(", ")
+            ))
+        })
+    };
+    wish.points.iter().map(named).collect()
+}
+
+/// Why a fault cannot be drilled here.
+fn impossible(ground: &Ground, fault: Fault) -> Option<String> {
+    let _ = ground;
+    match fault {
+        Fault::Point(name) if NOT_YET.contains(&name) => Some("not built yet".to_owned()),
+        Fault::ClockJumped | Fault::DiskFull | Fault::DatabaseAway | Fault::PowerLost => {
+            Some("not built yet".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn trial(number: u32, fault: Fault, mut seed: Seed) -> Trial {
+    let cast = cast::cast(number, &seed);
+    Trial {
+        number,
+        fault,
+        at: seed.between(1, most(fault, &cast)),
+        cast,
+    }
+}
+
+/// The last moment that surely comes.
+fn most(fault: Fault, cast: &[Part]) -> u64 {
+    let marks: u64 = cast.iter().map(|part| part.marks.len() as u64).sum();
+    let replies: u64 = cast.iter().map(|part| part.replies).sum();
+    let sessions = cast.len() as u64;
+    match fault {
+        Fault::Point("append.begun" | "append.durable") => 2 * sessions + marks,
+        Fault::Point("turn.begun") => sessions,
+        Fault::Point("model.streaming") => replies,
+        Fault::Point("intent.written" | "exec.started" | "exec.finished") => marks,
+        Fault::Point(_) => 1,
+        // Events: each session has more than these even if all goes by.
+        _ => 4 * sessions + marks,
+    }
+}
+
+impl Trial {
+    /// What arms the server for it.
+    pub(super) fn armed(&self) -> Vec<(&'static str, String)> {
+        match self.fault {
+            Fault::Point(name) => vec![(points::VARIABLE, format!("{name}:{}", self.at))],
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn ground() -> Ground {
+        Ground {
+            program: PathBuf::new(),
+            data: PathBuf::new(),
+            sandbox_driver: "auto".to_owned(),
+            options: Vec::new(),
+            database_url: None,
+            keep: false,
+        }
+    }
+
+    fn wish(points: &[&str], runs: u32) -> Wish {
+        Wish {
+            seed: 5,
+            runs,
+            points: points.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_faults_take_turns_and_the_seed_says_when() {
+        let plan = || Plan::make(&ground(), &wish(&["turn.begun", "sandbox.lost"], 5)).unwrap();
+        let shape = |plan: &Plan| -> Vec<_> {
+            let trials = plan.trials.iter();
+            trials
+                .map(|trial| (trial.number, trial.fault.name(), trial.at))
+                .collect()
+        };
+        assert_eq!(shape(&plan()), shape(&plan()));
+        let names: Vec<_> = plan().trials.iter().map(|t| t.fault.name()).collect();
+        assert_eq!(
+            names,
+            [
+                "turn.begun",
+                "sandbox.lost",
+                "turn.begun",
+                "sandbox.lost",
+                "turn.begun"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_is_the_same_however_many_there_are() {
+        let at = |runs: u32| {
+            Plan::make(&ground(), &wish(&["turn.begun"], runs))
+                .unwrap()
+                .trials[1]
+                .clone()
+        };
+        assert_eq!(at(2).cast[0].input, at(9).cast[0].input);
+        assert_eq!(at(2).at, at(9).at);
+    }
+
+    #[test]
+    fn what_is_no_point_is_refused() {
+        let refused = Plan::make(&ground(), &wish(&["append"], 1));
+        assert!(matches!(refused, Err(DrillError::Wish(_))));
+    }
+}

@@ -1,0 +1,125 @@
+//! One run: sessions at work, a blow, their rest, and what is left of it all.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::blow::{self, Blow};
+use super::error::DrillError;
+use super::fault::Fault;
+use super::judge::{Counts, Evidence, judge};
+use super::plan::Trial;
+use super::player::Player;
+use super::stage::Stage;
+
+/// How long a run may take until its sessions rest.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long the reading back may take after that.
+const READING: Duration = Duration::from_secs(30);
+
+/// What a run showed.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) number: u32,
+    pub(super) fault: Fault,
+    pub(super) at: u64,
+    /// Whether its moment came.
+    pub(super) reached: bool,
+    pub(super) counts: Counts,
+    /// From the blow until the last of the sessions it interrupted moved again.
+    pub(super) recovered: Option<Duration>,
+    /// Session, and what is wrong with it.
+    pub(super) findings: Vec<(String, String)>,
+}
+
+/// Holds the run.
+pub(super) async fn run(stage: &mut Stage, trial: &Trial) -> Result<Outcome, DrillError> {
+    stage.launch(&trial.armed()).await?;
+    let agent = stage.agent().await?;
+    let until = Instant::now() + PATIENCE;
+    let all = watch::Sender::new(0);
+    let mut players: Vec<Player> = trial
+        .cast
+        .iter()
+        .map(|part| Player::new(stage.line(), &agent, part.clone(), all.clone(), until))
+        .collect();
+    let ended = CancellationToken::new();
+    let play = async {
+        join_all(players.iter_mut().map(Player::play)).await;
+        ended.cancel();
+    };
+    let strike = blow::strike(stage, trial, all.subscribe(), &ended);
+    let ((), blow) = tokio::join!(play, strike);
+    let blow = blow?;
+    let reading = Instant::now() + READING;
+    join_all(players.iter_mut().map(|player| player.read_back(reading))).await;
+    Ok(outcome(trial, &players, blow.as_ref()).await)
+}
+
+async fn outcome(trial: &Trial, players: &[Player], blow: Option<&Blow>) -> Outcome {
+    let mut counts = Counts::default();
+    let mut findings = Vec::new();
+    if let Some(odd) = blow.and_then(|blow| blow.odd.clone()) {
+        counts.stuck += 1;
+        findings.push(("server".to_owned(), odd));
+    }
+    for player in players {
+        let (log, seen) = (player.log().await, player.seen());
+        let judged = judge(&Evidence {
+            part: &player.part,
+            told: &player.told,
+            seen: &seen,
+            log: log.as_deref(),
+            fault: trial.fault,
+        });
+        counts.add(&judged.counts);
+        let session = player.told.session.as_deref().unwrap_or(&player.part.name);
+        findings.extend(
+            judged
+                .words
+                .into_iter()
+                .map(|words| (session.to_owned(), words)),
+        );
+    }
+    Outcome {
+        number: trial.number,
+        fault: trial.fault,
+        at: trial.at,
+        reached: blow.is_some(),
+        counts,
+        recovered: blow.and_then(|blow| recovered(players, blow)),
+        findings,
+    }
+}
+
+/// How long it took until the last of the interrupted sessions moved again.
+fn recovered(players: &[Player], blow: &Blow) -> Option<Duration> {
+    let moved = |player: &Player| {
+        let seen = player.seen();
+        let before = seen.iter().rev().find(|seen| seen.at < blow.at)?;
+        let at_rest = before.event["type"] == "turn.completed";
+        let next = seen.iter().find(|seen| seen.at >= blow.over)?;
+        (!at_rest).then(|| next.at.duration_since(blow.over))
+    };
+    players.iter().filter_map(moved).max()
+}
+
+impl Outcome {
+    /// One line on how it went.
+    pub(super) fn line(&self, of: usize) -> String {
+        let how = match (self.reached, self.counts.kept()) {
+            (_, false) => "BROKEN",
+            (false, true) => "not reached",
+            (true, true) => "kept",
+        };
+        format!(
+            "run {} of {of}: {} at {}: {how}",
+            self.number,
+            self.fault.name(),
+            self.at
+        )
+    }
+}

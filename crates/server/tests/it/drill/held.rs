@@ -1,0 +1,78 @@
+//! The promises, drilled for a short time with seeds that never change.
+
+use serde_json::Value;
+
+use super::drill;
+
+/// Each point once, or more often for those that are cheap.
+const SEEDS: [&str; 2] = ["1", "7"];
+
+#[test]
+fn every_promise_is_kept_at_every_point() {
+    for seed in SEEDS {
+        let folder = tempfile::tempdir().unwrap();
+        let held = drill(
+            &folder.path().join("data"),
+            &["--seed", seed, "--runs", "10"],
+            &[],
+        );
+        assert_eq!(held.code == 0, held.report["passed"] == true);
+        for count in ["lost", "gaps", "repeats", "twice", "needless", "stuck"] {
+            assert_eq!(
+                held.all(count),
+                0,
+                "seed {seed}: {count}: {:#}",
+                held.report
+            );
+        }
+        assert!(
+            !folder.path().join("data").exists(),
+            "nothing is left behind"
+        );
+    }
+}
+
+#[test]
+fn a_point_alone_is_reached_and_a_seed_means_the_same_drill() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = drill(
+        &folder.path().join("data"),
+        &[
+            "--seed",
+            "3",
+            "--runs",
+            "2",
+            "--point",
+            "exec.started",
+            "--keep",
+        ],
+        &[],
+    );
+    let row = held.point("exec.started");
+    assert_eq!(
+        (&row["runs"], &row["reached"]),
+        (&Value::from(2), &Value::from(2))
+    );
+    assert!(row["recover_max_ms"].as_u64().is_some());
+    assert_eq!(held.report["seed"], 3);
+    assert!(
+        folder.path().join("data/drill").is_dir(),
+        "it was to be kept"
+    );
+}
+
+#[test]
+fn a_point_that_is_none_is_a_wrong_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = std::process::Command::new(crate::harness::Server::program())
+        .args(["drill", "--point", "nowhere", "--data"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        told.contains("exec.started"),
+        "it names those there are: {told}"
+    );
+}
