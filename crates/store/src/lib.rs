@@ -59,6 +59,7 @@ mod tally;
 pub mod testing;
 mod tokens;
 mod turns;
+mod usage;
 mod vault;
 mod wake;
 
@@ -84,5 +85,6 @@ pub use store::Store;
 pub use tally::Tally;
 pub use tokens::{NewToken, Scopes, TokenRow};
 pub use turns::Turn;
+pub use usage::{UsageBy, UsageRow};
 pub use vault::MasterKey;
 pub use wake::Wake;

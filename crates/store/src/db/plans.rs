@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Statements that may read a whole table or sort, and why.
-const MAY: [(&str, &str); 6] = [
+const MAY: [(&str, &str); 7] = [
+    ("FROM usage_", "a report sorts the groups it sums up"),
     (
         "FROM nodes",
         "a handful of rows, one for each start of a server",
@@ -73,6 +74,7 @@ fn all() -> Vec<String> {
         crate::tally::queries(),
         tokens::queries(),
         turns::queries(),
+        crate::usage::queries(),
     ];
     files.concat()
 }

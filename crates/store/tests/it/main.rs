@@ -26,7 +26,9 @@ mod leases;
 mod lists;
 mod migrations;
 mod nodes;
+mod quota;
 mod secrets;
 #[path = "../../src/testing.rs"]
 mod testing;
 mod turns;
+mod usage;
