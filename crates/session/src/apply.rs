@@ -102,6 +102,7 @@ impl State {
                 let charged = recovery.charged.unwrap_or_default();
                 self.charged = self.charged.plus(charged);
             }
+            Fact::ModelCut { charged } => self.charged = self.charged.plus(*charged),
             Fact::Checkpointed(made) => {
                 self.checkpoint = Some(Files {
                     id: made.id.clone(),
@@ -181,6 +182,15 @@ impl Context {
 
 impl OpenTurn {
     fn take(&mut self, seq: u64, at: Millis, fact: &Fact, interrupt: u64) {
+        self.handed_over = match fact {
+            Fact::HandedOver => true,
+            // What others say changes nothing about who runs the turn.
+            Fact::UserMessage(_) | Fact::CancelRequested | Fact::LimitsChanged(_) => {
+                self.handed_over
+            }
+            Fact::Checkpointed(_) => self.handed_over,
+            _ => false,
+        };
         match fact {
             Fact::ModelCompleted { saw, reply } => self.reply(reply, interrupt > *saw),
             Fact::ToolCall(call) => {

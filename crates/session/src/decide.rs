@@ -76,6 +76,10 @@ pub enum Command {
     SetLimits(Limits),
     /// The driver takes up an open turn that another run left.
     Recovered(Recovery),
+    /// The driver gives an open turn away between two steps.
+    HandOver,
+    /// The driver cut a model call, which can have used this much.
+    ModelCut(Tokens),
     /// A wait lasts.
     Waiting(Waiting),
     /// The sandbox's files are safe.
@@ -161,6 +165,8 @@ pub fn decide(
         Command::End { reason, open } => end::end(&mut facts, reason, open)?,
         Command::SetLimits(limits) => noted::limits(&mut facts, limits)?,
         Command::Recovered(recovery) => noted::recovered(&mut facts, recovery)?,
+        Command::HandOver => noted::handed_over(&mut facts)?,
+        Command::ModelCut(charged) => noted::model_cut(&mut facts, charged)?,
         Command::Waiting(waiting) => noted::waiting(&mut facts, waiting)?,
         Command::Checkpointed(made) => noted::checkpointed(&mut facts, made)?,
         Command::Hibernated(checkpoint) => noted::hibernated(&mut facts, checkpoint)?,

@@ -71,6 +71,14 @@ pub enum Fact {
     Archived,
     /// An open turn was taken up by a run that did not begin it.
     Recovered(Recovery),
+    /// A run gave an open turn away between two steps: nothing was cut.
+    HandedOver,
+    /// A model call was cut before it could tell what it used: the most that
+    /// can have been.
+    ModelCut {
+        /// Counted against the limits.
+        charged: Tokens,
+    },
     /// A wait lasts.
     Waiting(Waiting),
     /// A turn that came to its deadline goes on in the next one by itself.

@@ -161,6 +161,9 @@ pub struct OpenTurn {
     pub usage: Tokens,
     /// Answers that told their tokens, and answers that did not.
     pub reported: (u32, u32),
+    /// Whether the run before gave it away between two steps.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub handed_over: bool,
     /// The newest call and its result, and how often they came in a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,

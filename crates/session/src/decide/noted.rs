@@ -4,12 +4,29 @@
 
 use super::{Facts, Refusal, end};
 use crate::fact::{Checkpoint, Fact, Files, Recovery, Restored, YieldReason};
+use crate::usage::Tokens;
 use crate::{Limits, Waiting};
 
 /// An open turn is taken up by a run that did not begin it.
 pub(super) fn recovered(facts: &mut Facts<'_>, recovery: Recovery) -> Result<(), Refusal> {
     facts.turn()?;
     facts.add(Fact::Recovered(recovery));
+    Ok(())
+}
+
+/// An open turn is given away between two steps.
+pub(super) fn handed_over(facts: &mut Facts<'_>) -> Result<(), Refusal> {
+    if !facts.turn()?.handed_over {
+        facts.add(Fact::HandedOver);
+    }
+    Ok(())
+}
+
+/// A model call was cut. One whose turn was closed meanwhile is counted all the
+/// same.
+pub(super) fn model_cut(facts: &mut Facts<'_>, charged: Tokens) -> Result<(), Refusal> {
+    open(facts)?;
+    facts.add(Fact::ModelCut { charged });
     Ok(())
 }
 

@@ -117,6 +117,8 @@ fn noted_words(fact: &Fact) -> Words {
     use Level::{Internal, Progress};
     let (kind, level, body) = match fact {
         Fact::Recovered(recovery) => ("session.recovered", Progress, json!(recovery)),
+        Fact::HandedOver => ("session.handed_over", Internal, json!({})),
+        Fact::ModelCut { charged } => ("model.cut", Internal, json!({ "charged": charged })),
         Fact::Waiting(waiting) => ("session.waiting", Progress, waited(waiting)),
         Fact::Continued { number, of } => {
             let body = json!({ "number": number, "of": of });

@@ -86,6 +86,13 @@ fn noted(event: &Event) -> Result<Fact, &'static str> {
     let body = &event.draft.body;
     Ok(match event.draft.kind.as_str() {
         "session.recovered" => Fact::Recovered(whole(body, "reason")?),
+        "session.handed_over" => Fact::HandedOver,
+        "model.cut" => Fact::ModelCut {
+            charged: body
+                .get("charged")
+                .and_then(|charged| serde_json::from_value(charged.clone()).ok())
+                .ok_or("charged")?,
+        },
         "session.waiting" => Fact::Waiting(whole(body, "what")?),
         "session.continued" => Fact::Continued {
             number: count(body, "number")?,

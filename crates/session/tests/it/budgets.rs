@@ -108,3 +108,20 @@ fn steps_of_the_session_bound_a_turn_within_the_platform_s() {
         assert_eq!(scene.duty(), Duty::End(YieldReason::MaxTurns));
     }
 }
+
+#[test]
+fn a_call_that_was_cut_counts_too_and_a_turn_given_away_says_so() {
+    let mut scene = begun(Limits {
+        tokens: Some(100),
+        ..Limits::default()
+    });
+    scene.did(Command::ModelCut(tokens(10, 5)));
+    assert_eq!(scene.state.left(&scene.frozen).0, Some(85));
+    assert_eq!(scene.did(Command::HandOver), ["session.handed_over"]);
+    assert!(scene.did(Command::HandOver).is_empty());
+    let given = |scene: &Scene| scene.state.turn.as_ref().unwrap().handed_over;
+    scene.did(send("more"));
+    assert!(given(&scene));
+    scene.replied(asks(&[("a", "bash")]));
+    assert!(!given(&scene));
+}

@@ -101,6 +101,8 @@ fn notes(scene: &mut Scene) {
         epoch: 2,
         charged: Some(tokens(1, 2)),
     }));
+    scene.did(Command::ModelCut(tokens(3, 4)));
+    scene.did(Command::HandOver);
     scene.did(Command::Waiting(Waiting {
         what: What::Retry,
         since: scene.now,
