@@ -1,7 +1,7 @@
 //! The fold: from a state and an event to the next state. It decides nothing
 //! and refuses nothing; what is in the log has happened.
 
-use crate::fact::{Fact, Files, Outcome, ParseError, Receipt, TurnEnd, Voice};
+use crate::fact::{Fact, Files, Outcome, ParseError, Receipt, Restored, TurnEnd, Voice};
 use crate::state::{Context, EndedTurn, OpenCall, OpenTurn, Origin, State};
 use crate::transcript::{Reply, Stop, ToolResult, Transcript};
 use crate::usage::{SessionUsage, Tokens};
@@ -110,8 +110,14 @@ impl State {
                     at,
                 });
             }
-            Fact::Hibernated { .. } => self.hibernated = true,
-            Fact::Restored(_) => self.hibernated = false,
+            Fact::Hibernated { .. } => {
+                self.hibernated = true;
+                self.sandbox = None;
+            }
+            Fact::SandboxStarted { sandbox } | Fact::Restored(Restored { sandbox, .. }) => {
+                self.hibernated = false;
+                self.sandbox = Some(sandbox.clone());
+            }
             _ => {}
         }
     }
@@ -127,6 +133,7 @@ impl State {
         self.archived = false;
         self.hibernated = checkpoint.is_some();
         self.checkpoint = checkpoint.cloned();
+        self.sandbox = None;
         self.usage = SessionUsage::default();
         self.charged = Tokens::default();
         if let Some(turn) = &mut self.turn {

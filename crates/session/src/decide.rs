@@ -86,6 +86,8 @@ pub enum Command {
     Checkpointed(Checkpoint),
     /// The sandbox was ended; its files are those of this checkpoint.
     Hibernated(String),
+    /// The session has a new, empty sandbox of this id.
+    SandboxStarted(String),
     /// A new sandbox has the files of a checkpoint.
     Restored(Restored),
     /// The facts so far become those of another session, the one this is
@@ -170,6 +172,7 @@ pub fn decide(
         Command::Waiting(waiting) => noted::waiting(&mut facts, waiting)?,
         Command::Checkpointed(made) => noted::checkpointed(&mut facts, made)?,
         Command::Hibernated(checkpoint) => noted::hibernated(&mut facts, checkpoint)?,
+        Command::SandboxStarted(sandbox) => noted::started(&mut facts, sandbox)?,
         Command::Restored(restored) => noted::restored(&mut facts, restored)?,
         Command::Fork { from, checkpoint } => noted::forked(&mut facts, from, checkpoint),
     }

@@ -106,6 +106,11 @@ pub enum Fact {
         /// The checkpoint's id.
         checkpoint: String,
     },
+    /// The session has a new, empty sandbox.
+    SandboxStarted {
+        /// The sandbox's id.
+        sandbox: String,
+    },
     /// A new sandbox has the files of a checkpoint.
     Restored(Restored),
     /// An event of a newer version: kept, and of no consequence here.
@@ -173,6 +178,9 @@ pub struct Checkpoint {
 /// What is told of files that were put into a new sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restored {
+    /// The sandbox's id.
+    #[serde(rename = "sandbox_id")]
+    pub sandbox: String,
     /// The checkpoint's id; `None` if there was none to restore.
     #[serde(rename = "checkpoint_id")]
     pub checkpoint: Option<String>,

@@ -104,6 +104,10 @@ pub struct State {
     /// The newest checkpoint of its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Files>,
+    /// The sandbox that holds its files now, by id: any other that is found
+    /// under its name is one of the past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
     /// Whether its sandbox was ended to be restored when it is needed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hibernated: bool,

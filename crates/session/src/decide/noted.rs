@@ -73,6 +73,13 @@ pub(super) fn hibernated(facts: &mut Facts<'_>, checkpoint: String) -> Result<()
     Ok(())
 }
 
+/// The session has a new, empty sandbox.
+pub(super) fn started(facts: &mut Facts<'_>, sandbox: String) -> Result<(), Refusal> {
+    open(facts)?;
+    facts.add(Fact::SandboxStarted { sandbox });
+    Ok(())
+}
+
 /// A new sandbox has the files of a checkpoint.
 pub(super) fn restored(facts: &mut Facts<'_>, restored: Restored) -> Result<(), Refusal> {
     open(facts)?;

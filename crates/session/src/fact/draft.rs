@@ -143,6 +143,10 @@ fn noted_words(fact: &Fact) -> Words {
             let body = json!({ "checkpoint_id": checkpoint });
             ("sandbox.hibernated", Internal, body)
         }
+        Fact::SandboxStarted { sandbox } => {
+            let body = json!({ "sandbox_id": sandbox });
+            ("sandbox.started", Internal, body)
+        }
         Fact::Restored(restored) => ("sandbox.restored", Internal, json!(restored)),
         _ => ("unknown", Internal, json!({})),
     };

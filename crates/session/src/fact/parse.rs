@@ -110,6 +110,9 @@ fn noted(event: &Event) -> Result<Fact, &'static str> {
         "sandbox.hibernated" => Fact::Hibernated {
             checkpoint: text(body, "checkpoint_id")?,
         },
+        "sandbox.started" => Fact::SandboxStarted {
+            sandbox: text(body, "sandbox_id")?,
+        },
         "sandbox.restored" => Fact::Restored(whole(body, "as_of_seq")?),
         _ => Fact::Unknown,
     })

@@ -110,7 +110,9 @@ fn notes(scene: &mut Scene) {
         next: "the model is asked again".to_owned(),
         place: None,
     }));
+    scene.did(Command::SandboxStarted("sbx_1".to_owned()));
     scene.did(Command::Restored(Restored {
+        sandbox: "sbx_2".to_owned(),
         checkpoint: Some("ckp_1".to_owned()),
         seq: 3,
         reason: "lost".to_owned(),
