@@ -10,7 +10,7 @@ mod bash;
 mod files;
 mod text;
 
-use hands::Sandbox;
+use hands::{Live, Sandbox};
 use session::fact::{Outcome, Receipt};
 use session::state::OpenCall;
 use session::tool::{self, Kind};
@@ -34,12 +34,18 @@ pub struct Done {
 
 /// Carries out the call, or finds the run that already carries it out: the
 /// call's name in the sandbox follows from its intent, so it never runs twice.
+/// No command takes longer than `longest` seconds; `live` gets what it prints.
 ///
 /// # Errors
 /// Only the sandbox's own: it is gone, or gave no answer.
-pub async fn carry_out(sandbox: &dyn Sandbox, open: &OpenCall) -> Result<Receipt, hands::Error> {
+pub async fn carry_out(
+    sandbox: &dyn Sandbox,
+    open: &OpenCall,
+    longest: u64,
+    live: Live,
+) -> Result<Receipt, hands::Error> {
     let done = match tool::kind(&open.call.tool) {
-        Some(Kind::Exec) => bash::run(sandbox, open).await?,
+        Some(Kind::Exec) => bash::run(sandbox, open, longest, live).await?,
         _ => files::run(sandbox, open).await?,
     };
     Ok(receipt(open, done))

@@ -28,6 +28,15 @@ options! {
 }
 
 impl Turns {
+    /// How many turns of that org may run at once.
+    #[must_use]
+    pub fn at_once(&self, org: &str) -> usize {
+        self.org_turns_of
+            .get(org)
+            .copied()
+            .unwrap_or(self.org_turns)
+    }
+
     /// Tidies what was given.
     ///
     /// # Errors

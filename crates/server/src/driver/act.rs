@@ -3,30 +3,31 @@
 //! The intent is a fact before this runs. What is done here is the same for a
 //! call that has just been asked for and for one found open after a crash: the
 //! sandbox is asked by the call's own name, and runs it at most once. Only a
-//! sandbox that is gone leaves the outcome unknown, and then the model is told.
+//! sandbox that is gone leaves the outcome unknown, and then the model is told,
+//! or the call is run again where the user said that this is safe.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hands::Sandbox;
-use session::Command;
-use session::fact::{Outcome, Receipt};
+use session::fact::Receipt;
 use session::state::OpenCall;
 use session::tool::{self, Kind};
+use session::{Command, OnInterrupt, What};
 
 use super::run::{Run, Stopped};
+use super::unknown::{self, Tail};
+use crate::files::Fresh;
 use crate::points;
 use crate::tools::{self, Done};
 
-/// What the model is told of a call whose sandbox is gone.
-const UNKNOWN: &str = "Outcome unknown: the sandbox was lost while this ran. It may have run wholly, in part or \
-    not at all. The next call gets a new, empty sandbox; files of the old one are gone.";
-/// What the model is told first when it gets a new sandbox in place of a lost one.
-const ANEW: &str =
-    "[The sandbox was lost and this is a new, empty one: files made before are gone.]";
+/// Times that one run begins a call again whose outcome is unknown: a call that
+/// ends its own sandbox must come to an end too.
+const AGAIN: u32 = 2;
 
-/// How acting ended.
-enum Acted {
-    Receipt(Box<Receipt>),
+/// How a part of acting ended.
+enum Ended<T> {
+    Well(T),
     Failed(hands::Error),
     Cut,
 }
@@ -35,56 +36,142 @@ impl Run {
     pub(super) async fn act(&mut self, open: &OpenCall) -> Result<(), Stopped> {
         if self.fold.state.interrupted_since(open.seq) {
             let stopped = self.stop_call(open, "interrupted").await;
-            let receipt = stopped.unwrap_or_else(|| unknown(open));
+            let receipt = stopped.unwrap_or_else(|| unknown::lost(&self.fold.state, open, None));
             return self.done(open, receipt).await;
         }
-        points::passed("intent.written");
         // An intent written before this run began may have been carried out
         // already: without the sandbox that would know, nobody can tell.
         let inherited = open.seq <= self.own_since;
-        if inherited && self.app.hands.find(&self.session).is_none() && !repeatable(open) {
-            return self.done(open, unknown(open)).await;
+        let begun = inherited || self.again.contains_key(&open.seq);
+        if begun && self.sandbox().is_none() && !self.may_repeat(open) {
+            let receipt = unknown::lost(&self.fold.state, open, None);
+            return self.done(open, receipt).await;
         }
-        match self.try_act(open).await? {
-            Acted::Receipt(receipt) => self.done(open, *receipt).await,
-            Acted::Cut => Ok(()),
-            Acted::Failed(hands::Error::Lost(_)) if repeatable(open) => Ok(()),
-            Acted::Failed(error) => {
-                tracing::warn!(%error, tool = open.call.tool, "a call was not carried out");
-                self.done(open, failed(open, &error)).await
+        let sandbox = match self.obtain(open.seq).await? {
+            Ended::Well(sandbox) => sandbox,
+            Ended::Cut => return Ok(()),
+            Ended::Failed(error) => {
+                tracing::warn!(%error, tool = open.call.tool, "no sandbox for a call");
+                return self.done(open, unknown::no_sandbox(open, &error)).await;
             }
+        };
+        let tail = Tail::default();
+        match self.carry_out(open, &sandbox, tail.clone()).await? {
+            Ended::Well(receipt) => self.done(open, receipt).await,
+            Ended::Cut => Ok(()),
+            Ended::Failed(error) => self.broke(open, error, &tail).await,
         }
     }
 
-    async fn try_act(&mut self, open: &OpenCall) -> Result<Acted, Stopped> {
-        let (app, session) = (self.app.clone(), self.session.clone());
-        let lost_before = self.fold.used_hands;
-        let begun = self.begun.clone();
-        let mut acting = std::pin::pin!(async move {
-            let obtained = app.hands.obtain(&session, None, None).await?;
-            begun.store(open.seq, Ordering::Relaxed);
-            let mut receipt = tools::carry_out(&*obtained.sandbox, open).await?;
-            points::passed("exec.finished");
-            if obtained.fresh && lost_before {
-                receipt.result.text = format!("{ANEW}\n{}", receipt.result.text);
-            }
-            Ok(receipt)
-        });
-        tokio::select! {
-            biased;
-            ended = &mut acting => Ok(match ended {
-                Ok(receipt) => Acted::Receipt(Box::new(receipt)),
-                Err(error) => Acted::Failed(error),
-            }),
-            stopped = self.cut(open.seq) => stopped.map(|()| Acted::Cut),
+    /// The sandbox failed under the call.
+    async fn broke(
+        &mut self,
+        open: &OpenCall,
+        error: hands::Error,
+        tail: &Tail,
+    ) -> Result<(), Stopped> {
+        tracing::warn!(%error, tool = open.call.tool, "a call was not carried out to its end");
+        if matches!(error, hands::Error::Deadline(_)) {
+            // A sandbox that does not answer is of no use to the next call either.
+            self.app.files.end(&self.app, &self.session).await;
+        } else if !matches!(error, hands::Error::Lost(_)) {
+            return self.done(open, unknown::failed(open, &error)).await;
         }
+        if self.may_repeat(open) {
+            return Ok(());
+        }
+        let receipt = unknown::lost(&self.fold.state, open, tail.text());
+        self.done(open, receipt).await
+    }
+
+    /// The session's sandbox, if it lives. Another one that is found under its
+    /// name is one of the past: its files are old.
+    pub(super) fn sandbox(&self) -> Option<Arc<dyn Sandbox>> {
+        let found = self.app.hands.find(&self.session)?;
+        (self.fold.state.sandbox.as_deref() == Some(found.id())).then_some(found)
+    }
+
+    /// The session's sandbox: the one it has, or a new one with its files.
+    async fn obtain(&mut self, began: u64) -> Result<Ended<Arc<dyn Sandbox>>, Stopped> {
+        if let Some(sandbox) = self.sandbox() {
+            return Ok(Ended::Well(sandbox));
+        }
+        let seconds = self.app.config.sandboxes.sandbox_start_seconds;
+        let within = i64::try_from(seconds.saturating_mul(1000)).ok();
+        self.stage
+            .enter(What::Sandbox, within, "the call is reported as not run");
+        let (app, state) = (self.app.clone(), self.fold.state.clone());
+        let (session, stage) = (self.session.clone(), self.stage.clone());
+        let mut starting = std::pin::pin!(app.files.start(&app, &session, &state));
+        let started = tokio::select! {
+            biased;
+            started = &mut starting => started,
+            stopped = self.cut(began) => {
+                stage.leave();
+                return stopped.map(|()| Ended::Cut);
+            }
+        };
+        stage.leave();
+        let Fresh {
+            sandbox,
+            fact,
+            news,
+        } = match started {
+            Ok(fresh) => fresh,
+            Err(error) => return Ok(Ended::Failed(error)),
+        };
+        self.commit(fact).await?;
+        self.news = news;
+        if self.sandbox().is_none() {
+            // The session was closed meanwhile, or the sandbox is gone again.
+            return Ok(Ended::Cut);
+        }
+        Ok(Ended::Well(sandbox))
+    }
+
+    async fn carry_out(
+        &mut self,
+        open: &OpenCall,
+        sandbox: &Arc<dyn Sandbox>,
+        tail: Tail,
+    ) -> Result<Ended<Receipt>, Stopped> {
+        self.begun.store(open.seq, Ordering::Relaxed);
+        *self.again.entry(open.seq).or_default() += 1;
+        let longest = self.frozen.bounds.tool_seconds;
+        let (sandbox, call) = (Arc::clone(sandbox), open.clone());
+        let mut acting = std::pin::pin!(async move {
+            let (live, mut output) = tokio::sync::mpsc::channel(16);
+            let keep = async {
+                while let Some(bytes) = output.recv().await {
+                    tail.push(&bytes);
+                    points::passed("exec.started");
+                }
+            };
+            let work = tools::carry_out(&*sandbox, &call, longest, live);
+            tokio::join!(work, keep).0
+        });
+        let ended = tokio::select! {
+            biased;
+            ended = &mut acting => ended,
+            stopped = self.cut(open.seq) => return stopped.map(|()| Ended::Cut),
+        };
+        points::passed("exec.finished");
+        Ok(match ended {
+            Ok(mut receipt) => {
+                if let Some(news) = self.news.take() {
+                    receipt.result.text = format!("{news}\n{}", receipt.result.text);
+                }
+                Ended::Well(receipt)
+            }
+            Err(error) => Ended::Failed(error),
+        })
     }
 
     /// Writes the receipt; once it is durable the sandbox may forget.
     async fn done(&mut self, open: &OpenCall, receipt: Receipt) -> Result<(), Stopped> {
         self.app.metrics.tool_call(&receipt);
         self.commit(Command::Done(receipt)).await?;
-        if let Some(sandbox) = self.app.hands.find(&self.session)
+        if let Some(sandbox) = self.sandbox()
             && let Err(error) = sandbox.ack(&tools::exec_id(open)).await
         {
             tracing::debug!(%error, "a receipt was not acknowledged; the sandbox keeps it");
@@ -102,7 +189,7 @@ impl Run {
                 Done::refused(format!("Not run: {why}.")),
             ));
         }
-        let sandbox: std::sync::Arc<dyn Sandbox> = self.app.hands.find(&self.session)?;
+        let sandbox = self.sandbox()?;
         match tools::stopped(&*sandbox, open, why).await {
             Ok(receipt) => Some(receipt),
             Err(error) => {
@@ -111,38 +198,13 @@ impl Run {
             }
         }
     }
-}
 
-/// Whether carrying the call out twice is the same as once.
-fn repeatable(open: &OpenCall) -> bool {
-    tool::kind(&open.call.tool) == Some(Kind::Read)
-}
-
-fn unknown(open: &OpenCall) -> Receipt {
-    let done = Done {
-        outcome: Outcome::Indeterminate,
-        ..Done::plain(UNKNOWN.to_owned(), true)
-    };
-    tools::receipt(open, done)
-}
-
-/// What is told when the sandbox itself failed.
-fn failed(open: &OpenCall, error: &hands::Error) -> Receipt {
-    match error {
-        hands::Error::Refused(_) | hands::Error::Launch(_) | hands::Error::Damaged(_) => {
-            tools::receipt(open, Done::refused(format!("Not run: {error}.")))
-        }
-        hands::Error::Lost(_) => unknown(open),
-        _ => {
-            let text =
-                format!("Outcome unknown: {error}. It may have run wholly, in part or not at all.");
-            tools::receipt(
-                open,
-                Done {
-                    outcome: Outcome::Indeterminate,
-                    ..Done::plain(text, true)
-                },
-            )
-        }
+    /// Whether a call whose outcome is unknown may be run again: because twice
+    /// is the same as once, or because the user says so.
+    fn may_repeat(&self, open: &OpenCall) -> bool {
+        let safe = tool::kind(&open.call.tool) == Some(Kind::Read)
+            || self.frozen.on_interrupt(&open.call.tool) == OnInterrupt::Retry;
+        let times = self.again.get(&open.seq).copied().unwrap_or(0);
+        safe && times <= AGAIN
     }
 }

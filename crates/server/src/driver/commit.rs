@@ -9,6 +9,7 @@ use store::{Append, LeaseChange, Projection};
 
 use super::run::{Run, Stopped};
 use crate::clock;
+use crate::points;
 
 impl Run {
     /// Decides the command and appends what it leads to. A refusal means that
@@ -45,12 +46,13 @@ impl Run {
 
     async fn append(&mut self, decided: Decided, at: session::Millis) -> Result<(), store::Error> {
         let Decided { drafts, state } = decided;
+        let intent = drafts.iter().any(|draft| draft.kind == "tool.call");
         let lease = if state.phase().at_rest() {
             LeaseChange::Release
         } else {
             LeaseChange::Keep
         };
-        let project = Projection::of(&self.session, &self.frozen, &state, at);
+        let project = Projection::of(&self.frozen, &self.fold.state, &state, at);
         let append = Append {
             session: &self.session,
             head: self.fold.state.head,
@@ -60,11 +62,15 @@ impl Run {
             project,
             lease,
             dedupe: None,
-            settle: None,
+            settle: self.settle,
             checkpoint: None,
         };
         self.knows(state.head);
         let events = self.app.store.append(append).await?;
+        self.settle = None;
+        if intent {
+            points::passed("intent.written");
+        }
         self.app.metrics.appended(events.len());
         for event in &events {
             if let Err(error) = self.fold.apply(&event.event) {

@@ -3,7 +3,7 @@
 //! system prompt never changes; the newest message is kept whole.
 
 use brain::Purpose;
-use session::{Command, Item};
+use session::Command;
 
 use super::failure;
 use super::run::{Run, Stopped};
@@ -18,9 +18,8 @@ impl Run {
             .first_message()
             .unwrap_or_default()
             .to_owned();
-        let mut items = self.fold.transcript.view();
-        items.push(Item::Note(brain::compaction_prompt().to_owned()));
-        match self.ask(items, Purpose::Compact).await? {
+        let ask = self.question(Purpose::Compact);
+        match self.ask(ask).await? {
             Thought::Reply(reply) => {
                 let summary = format!(
                     "The goal, as the user first put it:\n{goal}\n\nWhat happened so far:\n{}",

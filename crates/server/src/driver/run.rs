@@ -1,16 +1,24 @@
 //! One session under this node's lease: fold the facts, do the duty, until the
 //! session is at rest, the lease is lost, or the node drains.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use session::{Command, Duty, Fold, Frozen, Millis, duty};
+use session::{Command, Duty, Fold, Frozen, duty};
+use store::Amount;
 use tracing::Instrument;
 
-use super::{Born, Handle};
+use super::births::Born;
+use super::reaper;
+use super::running::Handle;
+use super::wait::Stage;
 use crate::app::App;
-use crate::{clock, points};
+use crate::clock;
+
+/// Facts after which the fold is kept, so that the next run need not fold all
+/// of a long log.
+const LONG: u64 = 1024;
 
 /// Why a run stopped before its session was at rest.
 #[derive(Debug, thiserror::Error)]
@@ -42,46 +50,53 @@ pub(super) struct Run {
     pub(super) own_since: u64,
     /// The intent whose call this run asked a sandbox for last.
     pub(super) begun: Arc<AtomicU64>,
+    /// What a step waits on where the duty alone does not tell.
+    pub(super) stage: Stage,
+    /// What the next append settles of what was reserved.
+    pub(super) settle: Option<Amount>,
+    /// What the model is to be told of its sandbox with the next result.
+    pub(super) news: Option<String>,
+    /// Times that this run began a call, by its intent.
+    pub(super) again: HashMap<u64, u32>,
+    /// The number up to which a fold is kept.
+    kept: u64,
 }
 
 /// Drives the session of that row until it is at rest.
 pub(super) async fn run(app: App, born: Born, handle: Handle) {
     let row = &born.row;
     let span = tracing::info_span!("run", session = %row.id, epoch = row.epoch);
-    let (session, epoch) = (row.id.clone(), row.epoch);
-    let ended = async {
-        let mut run = Run::take_up(app.clone(), born, handle).await?;
-        run.until_rest().await
-    }
-    .instrument(span.clone())
-    .await;
-    let _guard = span.enter();
-    match ended {
-        Ok(()) => return,
-        Err(Stopped::Drained) => tracing::info!("handed over"),
-        Err(Stopped::Lost) => {
-            tracing::info!("the lease is gone");
-            return;
+    drive(app, born, handle).instrument(span).await;
+}
+
+async fn drive(app: App, born: Born, handle: Handle) {
+    let (session, epoch) = (born.row.id.clone(), born.row.epoch);
+    let mut run = match Run::take_up(app.clone(), born, handle).await {
+        Ok(run) => run,
+        Err(stopped) => {
+            tracing::error!(error = %stopped, "the session cannot be taken up");
+            return reaper::release(&app, &session, epoch).await;
+        }
+    };
+    match run.until_rest().await {
+        Ok(()) => return app.files.look_after(&session),
+        Err(Stopped::Lost) => return tracing::info!("the lease is gone"),
+        Err(Stopped::Drained) => {
+            tracing::info!("handed over");
+            if let Err(error) = run.commit(Command::HandOver).await {
+                tracing::warn!(%error, "the log does not say so");
+            }
         }
         Err(error) => tracing::error!(%error, "the run stopped"),
     }
-    drop(_guard);
-    hand_over(&app, &session, epoch).await;
-}
-
-/// Gives the lease back early. If that fails the lease runs out by itself.
-async fn hand_over(app: &App, session: &str, epoch: u64) {
-    if let Err(error) = app.store.release(session, epoch).await {
-        tracing::warn!(%error, session, "cannot give the lease back");
-    }
+    reaper::release(&app, &session, epoch).await;
 }
 
 impl Run {
     /// Folds the facts of a session whose lease this node holds.
     async fn take_up(app: App, born: Born, handle: Handle) -> Result<Self, Stopped> {
-        let Born { row, events } = born;
+        let Born { row, events, from } = born;
         let mut run = Self {
-            app,
             org: row.org.clone(),
             session: row.id.clone(),
             epoch: row.epoch,
@@ -90,15 +105,57 @@ impl Run {
             handle,
             own_since: 0,
             begun: Arc::default(),
+            stage: Stage::default(),
+            settle: None,
+            news: None,
+            again: HashMap::new(),
+            kept: 0,
+            app,
         };
         for logged in &events {
             run.fold.apply(&logged.event)?;
         }
         if run.fold.state.head < row.head {
+            run.thaw(row.head).await?;
             run.catch_up().await?;
         }
         run.own_since = run.fold.state.head;
+        if events.is_empty() {
+            run.recover(from.is_some()).await?;
+        }
         Ok(run)
+    }
+
+    /// Begins from a fold that was kept, if the log is long.
+    async fn thaw(&mut self, head: u64) -> Result<(), Stopped> {
+        if head < LONG {
+            return Ok(());
+        }
+        let Some((seq, bytes)) = self.app.store.nearest_fold(&self.session, head).await? else {
+            return Ok(());
+        };
+        match Fold::thaw(&bytes) {
+            Some(fold) if fold.state.head == seq => {
+                self.fold = fold;
+                self.kept = seq;
+            }
+            _ => tracing::warn!(seq, "a kept fold cannot be read; the log is folded instead"),
+        }
+        Ok(())
+    }
+
+    /// Keeps the fold, if the log grew long since it was kept last.
+    async fn freeze(&mut self) {
+        let head = self.fold.state.head;
+        if head < self.kept + LONG {
+            return;
+        }
+        let bytes = self.fold.freeze();
+        match self.app.store.keep_fold(&self.session, head, bytes).await {
+            Ok(()) => self.kept = head,
+            // It is a shortcut only.
+            Err(error) => tracing::warn!(%error, "a fold was not kept"),
+        }
     }
 
     /// Takes in what others appended.
@@ -113,6 +170,7 @@ impl Run {
                 self.knows(self.fold.state.head);
                 return Ok(());
             }
+            self.handle.beat();
             for event in &page {
                 self.fold.apply(&event.event)?;
             }
@@ -127,20 +185,19 @@ impl Run {
     async fn until_rest(&mut self) -> Result<(), Stopped> {
         loop {
             self.may_go_on()?;
+            self.handle.beat();
             match duty(&self.frozen, &self.fold.state, clock::now()) {
                 Duty::Rest => return self.rest().await,
-                Duty::Begin => {
-                    self.commit(Command::Begin).await?;
-                    points::passed("turn.begun");
-                }
+                Duty::Begin => self.commit(Command::Begin).await?,
                 Duty::Think => self.think().await?,
                 Duty::Compact => self.compact().await?,
                 Duty::Act(open) => self.act(&open).await?,
                 Duty::End(reason) => self.end(reason).await?,
             }
+            self.freeze().await;
             if self.fold.state.phase().at_rest() {
                 // The last append gave the lease back with the facts.
-                return self.settle().await;
+                return Ok(());
             }
         }
     }
@@ -148,16 +205,6 @@ impl Run {
     /// At rest without an append of its own: someone archived the session.
     async fn rest(&mut self) -> Result<(), Stopped> {
         self.app.store.release(&self.session, self.epoch).await?;
-        self.settle().await
-    }
-
-    /// What a session at rest leaves behind on this node.
-    async fn settle(&mut self) -> Result<(), Stopped> {
-        if self.fold.state.archived
-            && let Err(error) = self.app.hands.destroy(&self.session).await
-        {
-            tracing::warn!(%error, "cannot end the sandbox of an archived session");
-        }
         Ok(())
     }
 
@@ -172,7 +219,7 @@ impl Run {
     }
 
     /// Whether the step that runs may go on.
-    fn may_finish_step(&self) -> Result<(), Stopped> {
+    pub(super) fn may_finish_step(&self) -> Result<(), Stopped> {
         if self.handle.lost.is_cancelled() {
             Err(Stopped::Lost)
         } else if self.app.halt.is_cancelled() {
@@ -180,45 +227,5 @@ impl Run {
         } else {
             Ok(())
         }
-    }
-
-    /// Waits until the step begun at number `began` must be cut: the turn was
-    /// canceled or is over its deadline, a message interrupts it, or the run
-    /// itself must stop. Never returns otherwise.
-    pub(super) async fn cut(&mut self, began: u64) -> Result<(), Stopped> {
-        let deadline = session::duty::deadline(&self.frozen, &self.fold.state);
-        loop {
-            self.may_finish_step()?;
-            let state = &self.fold.state;
-            let over = state.turn.as_ref().is_none_or(|turn| turn.cancel.is_some());
-            if over
-                || state.interrupted_since(began)
-                || deadline.is_some_and(|at| clock::now() >= at)
-            {
-                return Ok(());
-            }
-            let (wake, lost, halt) = (
-                self.handle.wake.clone(),
-                self.handle.lost.clone(),
-                self.app.halt.clone(),
-            );
-            tokio::select! {
-                () = wake.notified() => self.catch_up().await?,
-                () = lost.cancelled() => {}
-                () = halt.cancelled() => {}
-                () = until(deadline) => {}
-            }
-        }
-    }
-}
-
-/// Waits until that moment; for ever if there is none.
-async fn until(at: Option<Millis>) {
-    match at {
-        Some(at) => {
-            let ms = u64::try_from(at.since(clock::now())).unwrap_or(0);
-            tokio::time::sleep(Duration::from_millis(ms)).await;
-        }
-        None => std::future::pending().await,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use brain::{Ask, Delta as Said, ModelError, Purpose};
+use brain::{Ask, Delta as Said, Model, ModelError, Purpose};
 use secrecy::SecretString;
 use session::fact::YieldReason;
-use session::{Command, Item, Provider, Reply};
+use session::{Command, Item, Provider, Reply, What};
 use tokio::sync::{broadcast, mpsc};
 
+use super::budget::{Allowance, Allowed};
 use super::failure;
 use super::run::{Run, Stopped};
 use crate::deltas::Delta;
@@ -26,11 +27,20 @@ pub(super) enum Thought {
     Cut,
 }
 
+/// What was heard of a model call before it ended.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    /// Bytes of the answer that is being given.
+    bytes: u64,
+    /// Bytes of attempts that broke off.
+    broken: u64,
+}
+
 impl Run {
     pub(super) async fn think(&mut self) -> Result<(), Stopped> {
         let saw = self.fold.state.head;
-        let items = self.fold.transcript.view();
-        match self.ask(items, Purpose::Turn).await? {
+        let ask = self.question(Purpose::Turn);
+        match self.ask(ask).await? {
             Thought::Reply(reply) => self.commit(Command::Replied { saw, reply }).await,
             Thought::Failed(error) => {
                 self.commit(Command::Failed(failure::of_model(&error)))
@@ -40,36 +50,83 @@ impl Run {
         }
     }
 
+    /// What the model is asked with the conversation as it stands.
+    pub(super) fn question(&self, purpose: Purpose) -> Ask {
+        let mut items = self.fold.transcript.view();
+        if purpose == Purpose::Compact {
+            items.push(Item::Note(brain::compaction_prompt().to_owned()));
+        }
+        Ask {
+            model: self.frozen.model.clone(),
+            system: self.app.prompts.system(&self.frozen.prompt),
+            tools: self.app.prompts.tools(),
+            items,
+            max_tokens: self.frozen.bounds.max_tokens,
+            key: None,
+            session: self.session.clone(),
+            purpose,
+        }
+    }
+
     /// One model call, cut as soon as the turn has another duty. A partial
     /// answer is never a fact.
-    pub(super) async fn ask(
-        &mut self,
-        items: Vec<Item>,
-        purpose: Purpose,
-    ) -> Result<Thought, Stopped> {
-        let began = self.fold.state.head;
-        let key = match self.key().await? {
+    pub(super) async fn ask(&mut self, mut ask: Ask) -> Result<Thought, Stopped> {
+        ask.key = match self.key().await? {
             Ok(key) => key,
             Err(failure) => {
                 self.commit(Command::Failed(failure)).await?;
                 return Ok(Thought::Cut);
             }
         };
-        let (deltas, mut said) = mpsc::channel(DEPTH);
         let model = self.app.models.for_model(&self.frozen.model);
-        let ask = Ask {
-            model: self.frozen.model.clone(),
-            system: self.app.prompts.system(&self.frozen.prompt),
-            tools: self.app.prompts.tools(),
-            items,
-            max_tokens: self.frozen.bounds.max_tokens,
-            key,
-            session: self.session.clone(),
-            purpose,
+        let allowance = match self.allow(&*model, &mut ask).await? {
+            Allowed::Yes(allowance) => allowance,
+            Allowed::Unknown(error) => return Ok(Thought::Failed(error)),
+            Allowed::Spent => {
+                let reason = YieldReason::BudgetExceeded;
+                self.commit(Command::End { reason, open: None }).await?;
+                return Ok(Thought::Cut);
+            }
         };
+        let mut heard = Heard::default();
+        let ended = self.talk(&*model, ask, &mut heard).await;
+        self.stage.leave();
+        self.account(allowance, heard, &ended).await?;
+        ended
+    }
+
+    /// Counts what the call used, or can have used.
+    async fn account(
+        &mut self,
+        allowance: Allowance,
+        heard: Heard,
+        ended: &Result<Thought, Stopped>,
+    ) -> Result<(), Stopped> {
+        if heard.broken > 0 {
+            self.settle_cut(allowance, heard.broken).await?;
+        }
+        match ended {
+            Ok(Thought::Reply(reply)) => self.settle_used(allowance, reply.usage),
+            Ok(Thought::Failed(_)) if heard.bytes == 0 => {
+                self.settle_used(allowance, Some(session::Tokens::default()));
+            }
+            Ok(_) | Err(Stopped::Drained) => self.settle_cut(allowance, heard.bytes).await?,
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn talk(
+        &mut self,
+        model: &dyn Model,
+        ask: Ask,
+        heard: &mut Heard,
+    ) -> Result<Thought, Stopped> {
+        let began = self.fold.state.head;
+        let (deltas, mut said) = mpsc::channel(DEPTH);
         let mut thinking = model.think(ask, deltas);
         let (turn, provider) = (self.turn_id(), self.frozen.model.provider);
-        let (app, session) = (self.app.clone(), self.session.clone());
+        let (app, session, stage) = (self.app.clone(), self.session.clone(), self.stage.clone());
         let mut cut = std::pin::pin!(self.cut(began));
         let ended = loop {
             tokio::select! {
@@ -77,15 +134,21 @@ impl Run {
                 ended = &mut thinking => break ended,
                 stopped = &mut cut => { stopped?; return Ok(Thought::Cut); }
                 Some(delta) = said.recv() => {
-                    if matches!(delta, Said::Retry { .. }) {
+                    heard.hear(&delta);
+                    if let Said::Retry { after_ms, .. } = &delta {
                         app.metrics.model_retry(provider);
+                        let within = i64::try_from(*after_ms).ok();
+                        stage.enter(What::Retry, within, "the model is asked again");
+                    } else {
+                        stage.leave();
+                        points::passed("model.streaming");
                     }
-                    points::passed("model.streaming");
                     pass_on(app.deltas.speak(&session), &turn, delta);
                 }
             }
         };
         while let Ok(delta) = said.try_recv() {
+            heard.hear(&delta);
             pass_on(app.deltas.speak(&session), &turn, delta);
         }
         app.metrics.model_call(provider, &ended);
@@ -97,7 +160,9 @@ impl Run {
 
     /// The model key of this session as it is now: a rotated value is used from
     /// the next call on.
-    async fn key(&self) -> Result<Result<Option<SecretString>, session::fact::Failure>, Stopped> {
+    pub(super) async fn key(
+        &self,
+    ) -> Result<Result<Option<SecretString>, session::fact::Failure>, Stopped> {
         let provider = self.frozen.model.provider;
         if provider == Provider::Test {
             return Ok(Ok(None));
@@ -135,6 +200,21 @@ impl Run {
             None => None,
         };
         self.commit(Command::End { reason, open }).await
+    }
+}
+
+impl Heard {
+    fn hear(&mut self, delta: &Said) {
+        match delta {
+            Said::Text(text) | Said::Thinking(text) | Said::ToolInput(text) => {
+                self.bytes += text.len() as u64;
+            }
+            Said::Restart => {
+                self.broken += self.bytes;
+                self.bytes = 0;
+            }
+            Said::Retry { .. } => {}
+        }
     }
 }
 

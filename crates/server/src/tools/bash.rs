@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hands::{Exec, KillReason, Known, Receipt as Ran, Sandbox};
+use hands::{Exec, KillReason, Known, Live, Receipt as Ran, Sandbox};
 use serde::Deserialize;
 use session::fact::Outcome;
 use session::state::OpenCall;
@@ -12,8 +12,6 @@ use crate::points;
 
 /// Seconds a command may take unless the call says otherwise.
 const TIMEOUT: u64 = 120;
-/// Seconds a command may ask for at most.
-const LONGEST: u64 = 1800;
 /// Bytes of output kept for the blob store.
 const KEPT: u64 = 8 * 1024 * 1024;
 /// How long a stopped command may take to be gone.
@@ -28,7 +26,12 @@ struct Bash {
     background: bool,
 }
 
-pub(super) async fn run(sandbox: &dyn Sandbox, open: &OpenCall) -> Result<Done, hands::Error> {
+pub(super) async fn run(
+    sandbox: &dyn Sandbox,
+    open: &OpenCall,
+    longest: u64,
+    live: Live,
+) -> Result<Done, hands::Error> {
     let bash: Bash = match args::read("bash", &open.call.input) {
         Ok(bash) => bash,
         Err(why) => return Ok(Done::refused(why)),
@@ -42,7 +45,7 @@ pub(super) async fn run(sandbox: &dyn Sandbox, open: &OpenCall) -> Result<Done, 
     if bash.background {
         return background(sandbox, open, &id, &bash.command).await;
     }
-    let seconds = bash.timeout_seconds.unwrap_or(TIMEOUT).clamp(1, LONGEST);
+    let seconds = bash.timeout_seconds.unwrap_or(TIMEOUT).clamp(1, longest.max(1));
     let mut exec = Exec::shell(&id, &bash.command);
     exec.timeout_ms = Some(seconds * 1000);
     exec.spool_cap = KEPT;
@@ -51,7 +54,7 @@ pub(super) async fn run(sandbox: &dyn Sandbox, open: &OpenCall) -> Result<Done, 
         sandbox.start(exec.clone()).await?;
         points::passed("exec.started");
     }
-    let ran = sandbox.exec(exec, None).await?;
+    let ran = sandbox.exec(exec, Some(live)).await?;
     finished(sandbox, &id, ran).await
 }
 

@@ -1,0 +1,278 @@
+//! Budgets: before each model call the worst it can use is known, and reserved
+//! where several sessions share a cap; what is left bounds the answer. A call
+//! that was cut is counted at the most it can have used, because nobody tells
+//! what it did use.
+
+use brain::{Ask, Model, ModelError};
+use session::fact::{Lapse, Recovery};
+use session::{Command, Duty, Tokens, Usd, duty};
+use store::{Amount, Cap, Reserved};
+
+use super::run::{Run, Stopped};
+use crate::clock;
+
+/// Output tokens that an answer must be allowed at least.
+const LEAST: u64 = 1;
+/// Tokens added to the bytes that were streamed, for what is not shown.
+const UNSEEN: u64 = 64;
+
+/// What a model call may use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    /// What its input counts, at the worst.
+    input: u64,
+    /// What its output may be.
+    output: u64,
+    /// Whether anything is limited at all.
+    limited: bool,
+}
+
+impl Allowance {
+    /// The most the call can use.
+    fn worst(self) -> Tokens {
+        Tokens {
+            input: self.input,
+            output: self.output,
+            ..Tokens::default()
+        }
+    }
+
+    /// The most that so many bytes of an answer can have used.
+    fn streamed(self, bytes: u64) -> Tokens {
+        Tokens {
+            output: bytes.saturating_add(UNSEEN).min(self.output),
+            ..self.worst()
+        }
+    }
+}
+
+/// Whether a model call may be made.
+pub(super) enum Allowed {
+    /// It may.
+    Yes(Allowance),
+    /// The budget does not cover it.
+    Spent,
+    /// What it costs cannot be told.
+    Unknown(ModelError),
+}
+
+impl Run {
+    /// Reserves what the call can use, and bounds its answer by what is left.
+    pub(super) async fn allow(
+        &mut self,
+        model: &dyn Model,
+        ask: &mut Ask,
+    ) -> Result<Allowed, Stopped> {
+        let caps = self.caps().await?;
+        let (tokens, usd) = self.fold.state.left(&self.frozen);
+        let limited = tokens.is_some() || usd.is_some() || !caps.is_empty();
+        if !limited {
+            let output = ask.max_tokens.into();
+            let input = 0;
+            return Ok(Allowed::Yes(Allowance {
+                input,
+                output,
+                limited,
+            }));
+        }
+        let input = match self.input(model, ask, (tokens, usd), &caps).await {
+            Ok(input) => input,
+            Err(error) => return Ok(Allowed::Unknown(error)),
+        };
+        let output = self.output(input, (tokens, usd)).min(ask.max_tokens.into());
+        let granted = if output < LEAST {
+            None
+        } else {
+            self.reserve(&caps, input, output).await?
+        };
+        Ok(match granted {
+            None => Allowed::Spent,
+            Some(output) => {
+                ask.max_tokens = u32::try_from(output).unwrap_or(u32::MAX);
+                Allowed::Yes(Allowance {
+                    input,
+                    output,
+                    limited,
+                })
+            }
+        })
+    }
+
+    /// What the input counts: a bound from its bytes where that is good enough,
+    /// else what the provider counts.
+    async fn input(
+        &self,
+        model: &dyn Model,
+        ask: &Ask,
+        left: (Option<u64>, Option<Usd>),
+        caps: &[Cap],
+    ) -> Result<u64, ModelError> {
+        let bound = brain::most_tokens(ask);
+        if caps.is_empty() && self.output(bound, left) >= ask.max_tokens.into() {
+            return Ok(bound);
+        }
+        model.count(ask).await
+    }
+
+    /// Output tokens that are left after that input.
+    fn output(&self, input: u64, (tokens, usd): (Option<u64>, Option<Usd>)) -> u64 {
+        let by_tokens = tokens.map_or(u64::MAX, |left| left.saturating_sub(input));
+        by_tokens.min(usd.map_or(u64::MAX, |left| self.buys(input, left)))
+    }
+
+    /// Output tokens that the money buys after that input.
+    fn buys(&self, input: u64, money: Usd) -> u64 {
+        let Some(prices) = self.frozen.prices else {
+            return u64::MAX;
+        };
+        let dear = Usd(input.saturating_mul(prices.dearest_input()));
+        match money.less(dear).0.checked_div(prices.output) {
+            Some(output) if dear <= money => output,
+            Some(_) => 0,
+            None => u64::MAX,
+        }
+    }
+
+    /// Reserves with those who share a cap; the output that is granted, if any.
+    async fn reserve(
+        &mut self,
+        caps: &[Cap],
+        input: u64,
+        output: u64,
+    ) -> Result<Option<u64>, Stopped> {
+        if caps.is_empty() {
+            return Ok(Some(output));
+        }
+        let (least, most) = (self.amount(input, LEAST), self.amount(input, output));
+        let store = &self.app.store;
+        let reserved = store
+            .reserve(&self.session, self.epoch, caps, least, most)
+            .await?;
+        Ok(match reserved {
+            Reserved::Granted(amount) => {
+                let by_tokens = amount.tokens.saturating_sub(input);
+                Some(by_tokens.min(self.buys(input, amount.usd)).min(output))
+            }
+            Reserved::Spent { .. } => None,
+        })
+    }
+
+    /// The worst that so many tokens can cost.
+    fn amount(&self, input: u64, output: u64) -> Amount {
+        let usd = self.frozen.prices.map_or(0, |prices| {
+            let input = input.saturating_mul(prices.dearest_input());
+            input.saturating_add(output.saturating_mul(prices.output))
+        });
+        Amount {
+            tokens: input.saturating_add(output),
+            usd: Usd(usd),
+        }
+    }
+
+    /// Settles a call that told what it used.
+    pub(super) fn settle_used(&mut self, allowance: Allowance, used: Option<Tokens>) {
+        let tokens = used.unwrap_or_else(|| allowance.worst());
+        self.settle = Some(self.spent(tokens));
+    }
+
+    /// Settles a call, or an attempt of one, that did not tell what it used
+    /// after so many bytes of its answer.
+    pub(super) async fn settle_cut(
+        &mut self,
+        allowance: Allowance,
+        bytes: u64,
+    ) -> Result<(), Stopped> {
+        if !allowance.limited {
+            return Ok(());
+        }
+        let charged = allowance.streamed(bytes);
+        self.settle = Some(self.spent(charged));
+        self.commit(Command::ModelCut(charged)).await
+    }
+
+    fn spent(&self, tokens: Tokens) -> Amount {
+        Amount {
+            tokens: tokens.total(),
+            usd: self.frozen.cost(tokens).unwrap_or_default(),
+        }
+    }
+
+    /// The caps that this session shares with others, at this moment.
+    async fn caps(&self) -> Result<Vec<Cap>, Stopped> {
+        let org = self.app.config.budgets.org_caps();
+        let agent = if self.frozen.caps.is_none() {
+            self.frozen.caps
+        } else {
+            self.app
+                .store
+                .agent_caps(&self.org, &self.frozen.agent)
+                .await?
+        };
+        let now = clock::now();
+        let mut caps = Vec::new();
+        for (scope, of) in [(&self.org, org), (&self.frozen.agent, agent)] {
+            caps.extend(crate::caps::of(scope, &of, now));
+        }
+        Ok(caps)
+    }
+
+    /// Takes up a turn that another run left, and says so. A model call that
+    /// may have been on its way is counted at its worst.
+    pub(super) async fn recover(&mut self, taken: bool) -> Result<(), Stopped> {
+        let lapse = self.app.running.lapse(&self.session);
+        let Some(turn) = &self.fold.state.turn else {
+            return Ok(());
+        };
+        if turn.handed_over {
+            return Ok(());
+        }
+        let reason = lapse.unwrap_or(if taken && !self.app.alone {
+            Lapse::LeaseExpired
+        } else {
+            Lapse::Restarted
+        });
+        let charged = self.cut_before().await?;
+        self.settle = charged.map(|charged| self.spent(charged));
+        let epoch = self.epoch;
+        self.commit(Command::Recovered(Recovery {
+            reason,
+            epoch,
+            charged,
+        }))
+        .await
+    }
+
+    /// The most that a model call of the run before can have used.
+    async fn cut_before(&mut self) -> Result<Option<Tokens>, Stopped> {
+        let turn = self.fold.state.turn.as_ref();
+        if turn.is_none_or(|turn| turn.open.is_some()) {
+            return Ok(None);
+        }
+        let compacts = duty(&self.frozen, &self.fold.state, clock::now()) == Duty::Compact;
+        let purpose = if compacts {
+            brain::Purpose::Compact
+        } else {
+            brain::Purpose::Turn
+        };
+        let mut ask = self.question(purpose);
+        let model = self.app.models.for_model(&self.frozen.model);
+        if let Ok(Ok(key)) = self.key().await {
+            ask.key = key;
+        }
+        Ok(match self.allow(&*model, &mut ask).await? {
+            Allowed::Yes(allowance) => allowance.limited.then(|| allowance.worst()),
+            // Nothing could have been asked.
+            Allowed::Spent => None,
+            Allowed::Unknown(_) => {
+                let input = brain::most_tokens(&ask);
+                let left = self.fold.state.left(&self.frozen);
+                let output = self.output(input, left).min(ask.max_tokens.into());
+                Some(Tokens {
+                    input,
+                    output,
+                    ..Tokens::default()
+                })
+            }
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! Making files safe: a checkpoint in the blob store, its row and its fact in
+//! one transaction.
+
+use session::fact::Checkpoint as Told;
+use session::id::Noun;
+use session::{Command, Decided, Refusal, decide};
+use store::{Append, Checkpoint, Error, LeaseChange, Projection, SessionRow};
+
+use super::Files;
+use crate::app::App;
+use crate::{clock, points};
+
+/// Times to look again when others append meanwhile.
+const TRIES: usize = 16;
+
+/// Why files were not made safe.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotSaved {
+    #[error(transparent)]
+    Hands(#[from] hands::Error),
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// It was closed, or is at work again.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Files {
+    /// Makes the files of a session safe, if they changed. The caller holds its
+    /// lock.
+    pub(super) async fn save(
+        &self,
+        app: &App,
+        row: &SessionRow,
+        why: &str,
+    ) -> Result<(), NotSaved> {
+        let before = app.hands.written(&row.id);
+        // Everything up to here is in the files; what comes meanwhile may be.
+        let seq = app.running.known(&row.id).unwrap_or(row.head).min(row.head);
+        let last = app.store.checkpoints(&row.id).await?;
+        let last = last.first().map(|made| made.manifest.as_str());
+        let saved = app.hands.checkpoint(&row.id, last).await?;
+        let now = clock::now();
+        if !saved.unchanged {
+            let id = clock::fresh(Noun::Checkpoint);
+            let command = Command::Checkpointed(Told {
+                id: id.clone(),
+                why: why.to_owned(),
+                seq,
+                files: saved.files,
+                bytes: saved.bytes,
+                added: saved.added,
+            });
+            let made = Checkpoint {
+                id,
+                session: row.id.clone(),
+                seq,
+                at: now,
+                manifest: saved.manifest,
+                packs: saved.packs,
+                files: saved.files,
+                bytes: saved.bytes,
+                added: saved.added,
+            };
+            append(app, row, &command, Some(made)).await?;
+            points::passed("checkpoint.made");
+        }
+        let mut marks = self.marks();
+        let mark = marks.entry(row.id.clone()).or_default();
+        mark.written = before;
+        mark.saved = now;
+        Ok(())
+    }
+
+    /// Ends the sandbox of a session at rest, whose files are safe. The caller
+    /// holds its lock.
+    pub(super) async fn hibernate(&self, app: &App, row: &SessionRow) -> Result<(), NotSaved> {
+        let made = app.store.checkpoints(&row.id).await?;
+        let id = made.first().map(|made| made.id.clone()).unwrap_or_default();
+        append(app, row, &Command::Hibernated(id), None).await?;
+        points::passed("hibernate.half");
+        self.end(app, &row.id).await;
+        tracing::info!(session = row.id, "the sandbox sleeps");
+        Ok(())
+    }
+}
+
+/// Appends what a command leads to, as one from outside: whoever runs the session
+/// is not disturbed.
+async fn append(
+    app: &App,
+    row: &SessionRow,
+    command: &Command,
+    made: Option<Checkpoint>,
+) -> Result<(), NotSaved> {
+    for _ in 0..TRIES {
+        let row = app.store.session(&row.org, &row.id).await?;
+        let now = clock::now();
+        let decided = decide(&row.id, &row.frozen, &row.state, command.clone(), now)?;
+        let Decided { drafts, state } = decided;
+        if drafts.is_empty() {
+            return Ok(());
+        }
+        let append = Append {
+            session: &row.id,
+            head: row.head,
+            epoch: None,
+            at: now,
+            drafts,
+            project: Projection::of(&row.frozen, &row.state, &state, now),
+            lease: LeaseChange::Keep,
+            dedupe: None,
+            settle: None,
+            checkpoint: made.clone(),
+        };
+        match app.store.append(append).await {
+            Ok(events) => {
+                app.metrics.appended(events.len());
+                return Ok(());
+            }
+            Err(Error::Stale { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::Stale { head: 0 }.into())
+}
