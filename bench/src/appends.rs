@@ -213,7 +213,7 @@ fn project(head: u64) -> Projection {
         waiting: vec![head],
         ..State::default()
     };
-    Projection::of("", &frozen(), &state, Millis(1))
+    Projection::of(&frozen(), &session::State::default(), &state, Millis(1))
 }
 
 /// A configuration that no model is ever asked with.
@@ -251,7 +251,7 @@ pub async fn session(store: &Store, org: &str, n: usize) {
         refs: Map::new(),
     };
     let decided = decide(&id, &frozen, &State::default(), send, Millis(1)).unwrap();
-    let mut project = Projection::of(&id, &frozen, &decided.state, Millis(1));
+    let mut project = Projection::of(&frozen, &session::State::default(), &decided.state, Millis(1));
     // At rest: nothing is to drive it.
     project.due = None;
     project.status = "idle".into();

@@ -149,6 +149,12 @@ impl Hands {
         if found.alive() { Some(found) } else { None }
     }
 
+    /// The owners that have a sandbox, or will in a moment.
+    #[must_use]
+    pub fn owners(&self) -> Vec<String> {
+        self.inner.table().owners()
+    }
+
     /// Ends the owner's sandbox with all that is in it.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::deltas::Deltas;
 use crate::driver::{Births, Running};
+use crate::files::Files;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 
@@ -33,6 +34,11 @@ pub struct Parts {
     pub hands: Hands,
     /// The way out of the sandboxes.
     pub gate: Gate,
+    /// The files of the sessions.
+    pub files: Files,
+    /// Whether this node was alone on its database when it started: then a turn
+    /// that it finds open is one of its own past.
+    pub alone: bool,
     /// What models are saying right now.
     pub deltas: Deltas,
     /// What is counted.

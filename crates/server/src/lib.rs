@@ -4,18 +4,22 @@
 //!   owns every task.
 //! * [`driver`] takes leases, folds facts, asks for the duty and does it;
 //!   [`tools`] carries out one call in a sandbox.
+//! * [`files`] makes the files of sandboxes safe, puts them to sleep and brings
+//!   them back.
 //! * [`http`] parses requests into commands and renders answers; it holds no
 //!   rules.
 //! * [`points`] are the moments at which a drill may crash a process.
 //! * [`cli`] is a client of the HTTP face like any other.
 
 pub mod app;
+pub mod caps;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deltas;
 pub mod drill;
 pub mod driver;
+pub mod files;
 pub mod http;
 pub mod metrics;
 pub mod node;

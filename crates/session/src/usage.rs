@@ -34,6 +34,17 @@ impl Tokens {
             .saturating_add(self.cache_read)
     }
 
+    /// What these counts are over others; never below 0.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(other.input),
+            output: self.output.saturating_sub(other.output),
+            cache_write: self.cache_write.saturating_sub(other.cache_write),
+            cache_read: self.cache_read.saturating_sub(other.cache_read),
+        }
+    }
+
     /// Both counts together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

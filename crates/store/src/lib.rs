@@ -41,6 +41,7 @@ mod follow;
 mod hearing;
 mod hub;
 mod keys;
+mod later;
 mod leases;
 mod lineage;
 mod litter;

@@ -137,6 +137,7 @@ pub(crate) const DRIVEN: &str = concat!(
     columns!("r.text"),
     "JOIN prompts r ON r.hash = p.prompt WHERE s.id = $1"
 );
+const ORG: &str = "SELECT org FROM sessions WHERE id = $1";
 const LISTED: &str = concat!(columns!("CAST(NULL AS BYTEA)"), "WHERE s.org = $1");
 
 /// A session from its columns.
@@ -205,6 +206,25 @@ impl Store {
         read(row.ok_or(Error::NotFound)?)
     }
 
+    /// A session whoever owns it, for the driver and what it looks after; `None`
+    /// if there is none.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn driven(&self, id: &str) -> Result<Option<SessionRow>, Error> {
+        let row = self.db().row(DRIVEN, values![id]).await?;
+        row.map(read).transpose()
+    }
+
+    /// The org that owns a session.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; if the database cannot be read.
+    pub async fn org_of(&self, id: &str) -> Result<String, Error> {
+        let row = self.db().row(ORG, values![id]).await?;
+        row.ok_or(Error::NotFound)?.text()
+    }
+
     /// Sessions of an org, newest first.
     ///
     /// # Errors
@@ -243,5 +263,5 @@ pub(crate) fn queries() -> Vec<String> {
         });
         select("org", filter, &Page { after, limit: 1 }).0
     });
-    listed.chain([ONE, DRIVEN].map(str::to_owned)).collect()
+    listed.chain([ONE, DRIVEN, ORG].map(str::to_owned)).collect()
 }

@@ -1,5 +1,7 @@
 //! The budgets: what each org may spend on models, and what a session's time costs.
 
+use session::{Caps, Usd};
+
 use super::options::options;
 use super::{ConfigError, at_least, wrong};
 
@@ -20,6 +22,17 @@ options! {
 }
 
 impl Budgets {
+    /// What each org may use.
+    #[must_use]
+    pub fn org_caps(&self) -> Caps {
+        Caps {
+            tokens_per_day: self.org_tokens_per_day,
+            tokens_per_month: self.org_tokens_per_month,
+            usd_per_day: self.org_usd_per_day.and_then(Usd::dollars),
+            usd_per_month: self.org_usd_per_month.and_then(Usd::dollars),
+        }
+    }
+
     /// Tidies what was given.
     ///
     /// # Errors

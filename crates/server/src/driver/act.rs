@@ -140,7 +140,7 @@ impl Run {
         let longest = self.frozen.bounds.tool_seconds;
         let (sandbox, call) = (Arc::clone(sandbox), open.clone());
         let mut acting = std::pin::pin!(async move {
-            let (live, mut output) = tokio::sync::mpsc::channel(16);
+            let (live, mut output) = tokio::sync::mpsc::channel::<Vec<u8>>(16);
             let keep = async {
                 while let Some(bytes) = output.recv().await {
                     tail.push(&bytes);

@@ -63,7 +63,7 @@ impl Run {
         model: &dyn Model,
         ask: &mut Ask,
     ) -> Result<Allowed, Stopped> {
-        let caps = self.caps().await?;
+        let caps = self.caps();
         let (tokens, usd) = self.fold.state.left(&self.frozen);
         let limited = tokens.is_some() || usd.is_some() || !caps.is_empty();
         if !limited {
@@ -198,22 +198,15 @@ impl Run {
     }
 
     /// The caps that this session shares with others, at this moment.
-    async fn caps(&self) -> Result<Vec<Cap>, Stopped> {
+    fn caps(&self) -> Vec<Cap> {
         let org = self.app.config.budgets.org_caps();
-        let agent = if self.frozen.caps.is_none() {
-            self.frozen.caps
-        } else {
-            self.app
-                .store
-                .agent_caps(&self.org, &self.frozen.agent)
-                .await?
-        };
+        let agent = self.frozen.caps;
         let now = clock::now();
         let mut caps = Vec::new();
         for (scope, of) in [(&self.org, org), (&self.frozen.agent, agent)] {
             caps.extend(crate::caps::of(scope, &of, now));
         }
-        Ok(caps)
+        caps
     }
 
     /// Takes up a turn that another run left, and says so. A model call that

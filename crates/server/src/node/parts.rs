@@ -30,7 +30,8 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
     let store = open_store(&config).await?;
     // Alone on its file, this node need not wait for the leases of a dead one.
     // A second server there would not hear what the first appends.
-    if !store.alone().await? && config.node.database_url.is_none() {
+    let alone = store.alone().await?;
+    if !alone && config.node.database_url.is_none() {
         return Err(ServeError::Taken(data));
     }
     let first_key = first_key(&store, &config).await?;
@@ -38,7 +39,7 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
         allow_private: config.sandboxes.allow_private,
     };
     let gate = Gate::new(policy, egress::Limits::default());
-    let hands = open_hands(&config, &gate).await?;
+    let hands = open_hands(&config, &gate, &store).await?;
     let models = brain::Models::new(brain_config(&config))
         .map_err(|error| ServeError::Models(error.to_string()))?;
     let app = Arc::new(Parts {
@@ -48,6 +49,8 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
         prompts: crate::prompts::Prompts::default(),
         hands,
         gate,
+        files: crate::files::Files::default(),
+        alone,
         deltas: crate::deltas::Deltas::default(),
         metrics: crate::metrics::Metrics::default(),
         running: crate::driver::Running::default(),
@@ -106,7 +109,7 @@ fn is_key(text: &str) -> bool {
         .is_some_and(|rest| rest.len() == 64 && rest.bytes().all(hex))
 }
 
-async fn open_hands(config: &Config, gate: &Gate) -> Result<Hands, ServeError> {
+async fn open_hands(config: &Config, gate: &Gate, store: &Store) -> Result<Hands, ServeError> {
     let dialing = gate.clone();
     let dial: Dial = Arc::new(move |target| {
         let gate = dialing.clone();
@@ -126,7 +129,7 @@ async fn open_hands(config: &Config, gate: &Gate) -> Result<Hands, ServeError> {
         async move { gate.resolve(&name).await.map_err(refused) }.boxed()
     });
     // Until the store keeps pieces, no checkpoints are made.
-    let pieces = hands::Pieces::none();
+    let pieces = crate::files::pieces(store);
     Ok(Hands::open(hands_config(config), dial, resolve, pieces).await?)
 }
 
@@ -150,6 +153,7 @@ pub(crate) fn hands_config(config: &Config) -> hands::HandsConfig {
         "process" => hands::DriverKind::Process,
         _ => hands::DriverKind::Auto,
     };
+    hands.boot_deadline = std::time::Duration::from_secs(config.sandboxes.sandbox_start_seconds);
     hands.warm = config.sandboxes.sandbox_warm;
     hands.max_sandboxes = config.sandboxes.sandbox_max;
     hands.boot_deadline = Duration::from_secs(config.sandboxes.sandbox_start_seconds);
@@ -178,6 +182,7 @@ fn brain_config(config: &Config) -> brain::BrainConfig {
     }
     brain.allow_http = config.sandboxes.allow_private;
     brain.patience.first_byte = seconds(config.models.model_first_byte_seconds);
+    brain.patience.total = seconds(config.models.model_seconds);
     brain.patience.gap = seconds(config.models.model_gap_seconds);
     brain.patience.attempts = config.models.model_attempts;
     brain

@@ -110,7 +110,7 @@ pub fn project(head: u64, waiting: bool) -> Projection {
         waiting: if waiting { vec![head] } else { Vec::new() },
         ..State::default()
     };
-    Projection::of("", &frozen(), &state, Millis(1000))
+    Projection::of(&frozen(), &State::default(), &state, Millis(1000))
 }
 
 pub fn new(id: &str) -> NewSession {

@@ -91,7 +91,7 @@ async fn append(
         epoch: None,
         at,
         drafts,
-        project: Projection::of(&row.id, &row.frozen, &state, at),
+        project: Projection::of(&row.frozen, &row.state, &state, at),
         lease: LeaseChange::Keep,
         dedupe: key.map(|key| Dedupe {
             key: key.to_owned(),

@@ -92,7 +92,7 @@ pub async fn create(
     let decided = decide(&id, &frozen, &State::default(), said.command(), now);
     let Decided { drafts, state } =
         decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
-    let project = Projection::of(&id, &frozen, &state, now);
+    let project = Projection::of(&frozen, &State::default(), &state, now);
     let token = tokens::usual(now);
     let new = NewSession {
         id,
@@ -126,7 +126,7 @@ async fn bear(
     mut new: NewSession,
     token: NewToken,
 ) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
-    let (place, birth) = app.births.reserve(&app).unzip();
+    let (place, birth) = app.births.reserve(&app, &new.org).unzip();
     new.birth = birth;
     let answer = |status, row: SessionRow| {
         Ok((

@@ -1,0 +1,62 @@
+//! What the next slice of the store brings.
+
+use bytes::Bytes;
+use session::Millis;
+
+use crate::{Error, Store};
+
+impl Store {
+    /// Keeps a fold.
+    ///
+    /// # Errors
+    /// None yet.
+    pub async fn keep_fold(&self, _session: &str, _seq: u64, _bytes: Vec<u8>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The nearest fold that is kept.
+    ///
+    /// # Errors
+    /// None yet.
+    pub async fn nearest_fold(
+        &self,
+        _session: &str,
+        _at_most: u64,
+    ) -> Result<Option<(u64, Vec<u8>)>, Error> {
+        Ok(None)
+    }
+
+    /// Keeps a piece.
+    ///
+    /// # Errors
+    /// Always, yet.
+    pub async fn piece_put(&self, _: &str, _: &str, _: Bytes) -> Result<String, Error> {
+        Err(Error::NotFound)
+    }
+
+    /// Brings a piece back.
+    ///
+    /// # Errors
+    /// Always, yet.
+    pub async fn piece_get(&self, _: &str, _: &str) -> Result<Bytes, Error> {
+        Err(Error::NotFound)
+    }
+
+    /// Counts the time of a sandbox.
+    ///
+    /// # Errors
+    /// None yet.
+    #[expect(clippy::too_many_arguments, reason = "for an hour")]
+    pub async fn sandbox_ran(
+        &self,
+        _: &str,
+        _: &str,
+        _: &str,
+        _: &str,
+        _: Millis,
+        _: Millis,
+        _: u64,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+}
