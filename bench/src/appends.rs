@@ -251,7 +251,12 @@ pub async fn session(store: &Store, org: &str, n: usize) {
         refs: Map::new(),
     };
     let decided = decide(&id, &frozen, &State::default(), send, Millis(1)).unwrap();
-    let mut project = Projection::of(&frozen, &session::State::default(), &decided.state, Millis(1));
+    let mut project = Projection::of(
+        &frozen,
+        &session::State::default(),
+        &decided.state,
+        Millis(1),
+    );
     // At rest: nothing is to drive it.
     project.due = None;
     project.status = "idle".into();

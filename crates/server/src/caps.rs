@@ -41,6 +41,9 @@ mod tests {
         assert_eq!(names(at(86_400_000 * 31)), ["1970-02-01", "1970-02"]);
         assert!(of("org_1", &Caps::default(), Millis(0)).is_empty());
         assert_eq!((at(0)[0].tokens, at(0)[0].usd), (Some(7), None));
-        assert_eq!((at(0)[1].tokens, at(0)[1].usd), (None, Some(session::Usd(9))));
+        assert_eq!(
+            (at(0)[1].tokens, at(0)[1].usd),
+            (None, Some(session::Usd(9)))
+        );
     }
 }

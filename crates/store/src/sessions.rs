@@ -263,5 +263,7 @@ pub(crate) fn queries() -> Vec<String> {
         });
         select("org", filter, &Page { after, limit: 1 }).0
     });
-    listed.chain([ONE, DRIVEN, ORG].map(str::to_owned)).collect()
+    listed
+        .chain([ONE, DRIVEN, ORG].map(str::to_owned))
+        .collect()
 }

@@ -146,7 +146,10 @@ mod tests {
         });
         let receipt = lost(&state, &open(), None);
         let text = &receipt.result.text;
-        assert!(text.contains("checkpoint ckp_1") && text.contains("event 5"), "{text}");
+        assert!(
+            text.contains("checkpoint ckp_1") && text.contains("event 5"),
+            "{text}"
+        );
         assert_eq!(receipt.outcome, Outcome::Indeterminate);
         assert_eq!(receipt.known.unwrap().checkpoint, state.checkpoint);
     }

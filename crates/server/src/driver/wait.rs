@@ -90,7 +90,9 @@ impl Run {
     /// How long until the wait that is on lasts.
     fn lasts(&self) -> Duration {
         let enough = lasting(self);
-        let waited = self.waits().map_or(0, |wait| clock::now().since(wait.since));
+        let waited = self
+            .waits()
+            .map_or(0, |wait| clock::now().since(wait.since));
         let left = enough.saturating_sub(waited);
         // One that lasts already was told.
         u64::try_from(left)

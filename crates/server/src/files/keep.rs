@@ -81,7 +81,9 @@ async fn at_work(app: &App, row: &SessionRow, mark: Mark) -> Result<Millis, NotS
     let options = &app.config.sandboxes;
     let now = clock::now();
     let written = app.hands.written(&row.id);
-    let news = written.unwrap_or(0).saturating_sub(mark.written.unwrap_or(0));
+    let news = written
+        .unwrap_or(0)
+        .saturating_sub(mark.written.unwrap_or(0));
     let old = now.since(mark.saved) >= seconds(options.checkpoint_seconds);
     if mark.saved == Millis::default() {
         // Its time begins now.
@@ -112,11 +114,17 @@ async fn at_rest(app: &App, row: &SessionRow) -> Result<Millis, NotSaved> {
     if app.running.holds(&row.id) {
         return Ok(now.plus(AT_WORK));
     }
-    let saved = app.files.marks().get(&row.id).map_or(Millis::default(), |mark| mark.saved);
+    let saved = app
+        .files
+        .marks()
+        .get(&row.id)
+        .map_or(Millis::default(), |mark| mark.saved);
     let idle = now >= sleeps;
     // Background processes may have written since; what changed nothing costs a look.
     if idle || saved < state.since {
-        app.files.save(app, row, if idle { "idle" } else { "turn" }).await?;
+        app.files
+            .save(app, row, if idle { "idle" } else { "turn" })
+            .await?;
     }
     if idle {
         app.files.hibernate(app, row).await?;

@@ -48,7 +48,12 @@ impl Files {
             match obtain(app, session, Some(&checkpoint.manifest)).await {
                 Ok(obtained) => return Ok(restored(state, obtained, Some(checkpoint), skipped)),
                 Err(Error::Damaged(why)) => {
-                    tracing::error!(session, checkpoint = checkpoint.id, why, "a checkpoint is damaged");
+                    tracing::error!(
+                        session,
+                        checkpoint = checkpoint.id,
+                        why,
+                        "a checkpoint is damaged"
+                    );
                     skipped.push(checkpoint.id);
                 }
                 Err(error) => return Err(error),
@@ -95,7 +100,10 @@ fn restored(
     skipped: Vec<String>,
 ) -> Fresh {
     let seq = checkpoint.as_ref().map_or(0, |made| made.seq);
-    let forked = state.origin.as_ref().is_some_and(|origin| seq <= origin.seq);
+    let forked = state
+        .origin
+        .as_ref()
+        .is_some_and(|origin| seq <= origin.seq);
     let reason = match state.hibernated {
         true if forked => "forked",
         true => "woken",

@@ -45,7 +45,10 @@ pub(super) async fn run(
     if bash.background {
         return background(sandbox, open, &id, &bash.command).await;
     }
-    let seconds = bash.timeout_seconds.unwrap_or(TIMEOUT).clamp(1, longest.max(1));
+    let seconds = bash
+        .timeout_seconds
+        .unwrap_or(TIMEOUT)
+        .clamp(1, longest.max(1));
     let mut exec = Exec::shell(&id, &bash.command);
     exec.timeout_ms = Some(seconds * 1000);
     exec.spool_cap = KEPT;
