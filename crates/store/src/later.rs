@@ -1,6 +1,5 @@
 //! What the next slice of the store brings.
 
-use bytes::Bytes;
 use session::Millis;
 
 use crate::{Error, Store};
@@ -24,22 +23,6 @@ impl Store {
         _at_most: u64,
     ) -> Result<Option<(u64, Vec<u8>)>, Error> {
         Ok(None)
-    }
-
-    /// Keeps a piece.
-    ///
-    /// # Errors
-    /// Always, yet.
-    pub async fn piece_put(&self, _: &str, _: &str, _: Bytes) -> Result<String, Error> {
-        Err(Error::NotFound)
-    }
-
-    /// Brings a piece back.
-    ///
-    /// # Errors
-    /// Always, yet.
-    pub async fn piece_get(&self, _: &str, _: &str) -> Result<Bytes, Error> {
-        Err(Error::NotFound)
     }
 
     /// Counts the time of a sandbox.

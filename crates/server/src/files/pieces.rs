@@ -39,7 +39,7 @@ pub fn pieces(store: &Store) -> Pieces {
 fn told(error: Error) -> io::Error {
     let kind = match &error {
         Error::NotFound => io::ErrorKind::NotFound,
-        Error::Corrupt { .. } | Error::Sealed => io::ErrorKind::InvalidData,
+        Error::Damaged(_) | Error::Corrupt { .. } | Error::Sealed => io::ErrorKind::InvalidData,
         Error::Full => io::ErrorKind::StorageFull,
         _ => io::ErrorKind::Other,
     };
