@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use session::{Draft, Millis, Phase};
 
-use crate::db::{Tx, Value, values};
+use crate::db::{Fails, Tx, Value, values};
 use crate::facts::Facts;
 use crate::{Amount, Checkpoint, Error, Logged, Projection, Store, Wake, hearing, reserve};
 
@@ -64,6 +64,11 @@ struct Change {
     mark: u64,
 }
 
+/// The usual case of [`GROW`], in the middle of a turn: whoever drives it goes
+/// on, and no index has to follow.
+const GROW_ON: &str = "UPDATE sessions SET head = $1, input_cursor = $2, state = $3 \
+    WHERE id = $4 AND head = $5 AND status = $6 AND due <= $7 AND node IS NOT NULL \
+    AND (CAST($8 AS BIGINT) IS NULL OR epoch = $8)";
 const GROW: &str = "UPDATE sessions SET head = $1, input_cursor = $2, status = $3, \
     due = CASE WHEN $4 = 0 AND due < $5 THEN due ELSE $5 END, state = $6, \
     node = CASE WHEN $7 = 1 THEN NULL ELSE node END, placed = CASE WHEN $8 = 1 THEN 0 ELSE placed END \
@@ -86,11 +91,8 @@ impl Store {
     pub async fn append(&self, append: Append<'_>) -> Result<Vec<Arc<Logged>>, Error> {
         self.passed("append.begun");
         let session = append.session.to_owned();
-        let facts = Facts {
-            session: session.clone(),
-            at: append.at,
-            placed: self.place(append.session, append.drafts).await?,
-        };
+        let placed = self.place(append.session, append.drafts).await?;
+        let facts = Facts::new(append.session, append.head, append.at, placed)?;
         let change = Change {
             session: session.clone(),
             head: append.head,
@@ -112,7 +114,7 @@ impl Store {
         };
         let appended = self
             .db()
-            .write(|tx| change.append(tx, facts).boxed(), done)
+            .write_as(change.fails(), |tx| change.append(tx, facts).boxed(), done)
             .await;
         if matches!(appended, Err(Error::Unavailable(_))) {
             // It may be there all the same.
@@ -157,12 +159,9 @@ impl Change {
         {
             return Err(Error::Replayed { seq: row.count()? });
         }
-        let head = self.head + facts.placed.len() as u64;
-        let Some(mut grown) = tx.row(GROW, &self.grow(head)).await? else {
-            return Err(self.refused(tx).await?);
-        };
-        let leased = grown.opt_text()?.is_some();
-        let events = facts.write(tx, self.head).await?;
+        let head = self.head + facts.len();
+        let leased = self.grow(tx, head).await?;
+        facts.write(tx).await?;
         if let Some(key) = &self.dedupe {
             tx.exec(SAID_NOW, &values![&self.session, key, self.head + 1])
                 .await?;
@@ -175,7 +174,7 @@ impl Change {
             due,
         };
         hearing::say(tx, self.mark, &wake).await?;
-        Ok((events, wake))
+        Ok((facts.events, wake))
     }
 
     /// What goes with some appends only; a plain one has nothing of it.
@@ -192,7 +191,49 @@ impl Change {
         Ok(())
     }
 
-    fn grow(&self, head: u64) -> [Value; 11] {
+    /// When it may fail: a plain append either is refused or stands.
+    fn fails(&self) -> Fails {
+        let beside = self.project.tally.is_some() || self.checkpoint.is_some();
+        if beside || self.settle.is_some() {
+            Fails::Anywhere
+        } else {
+            Fails::First
+        }
+    }
+
+    /// Changes the session's row; whether a node holds its lease now.
+    async fn grow(&self, tx: &mut Tx<'_>, head: u64) -> Result<bool, Error> {
+        // PostgreSQL sees by itself which indexes have to follow.
+        if !tx.is_shared() && !self.afresh() && tx.exec(GROW_ON, &self.grown_on(head)).await? == 1 {
+            return Ok(true);
+        }
+        match tx.row(GROW, &self.grown(head)).await? {
+            Some(mut grown) => Ok(grown.opt_text()?.is_some()),
+            None => Err(self.refused(tx).await?),
+        }
+    }
+
+    /// Whether its place in the line is another: that is the one of the first
+    /// input that waits.
+    fn afresh(&self) -> bool {
+        self.release || self.project.due.is_none_or(|due| due > self.at)
+    }
+
+    fn grown_on(&self, head: u64) -> [Value; 8] {
+        let project = &self.project;
+        values![
+            head,
+            project.input_cursor,
+            &project.state,
+            &self.session,
+            self.head,
+            &project.status,
+            project.due,
+            self.epoch
+        ]
+    }
+
+    fn grown(&self, head: u64) -> [Value; 11] {
         let Projection {
             status,
             input_cursor,
@@ -200,15 +241,13 @@ impl Change {
             state,
             ..
         } = &self.project;
-        // Its place in the line is that of the first input that waits; its
-        // place among the running ones ends with the turn.
-        let afresh = self.release || due.is_none_or(|due| due > self.at);
+        // Its place among the running ones ends with the turn.
         let leaves = due.is_none() || (self.release && status == Phase::Queued.name());
         values![
             head,
             *input_cursor,
             status,
-            afresh,
+            self.afresh(),
             *due,
             state,
             self.release,
@@ -237,7 +276,7 @@ impl Change {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [GROW, WHERE_IS_IT, SAID_BEFORE, SAID]
+    [GROW_ON, GROW, WHERE_IS_IT, SAID_BEFORE, SAID]
         .map(str::to_owned)
         .into()
 }

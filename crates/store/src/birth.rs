@@ -30,11 +30,8 @@ impl Store {
     /// # Errors
     /// As every write.
     pub async fn create_session(&self, mut new: NewSession) -> Result<Created, Error> {
-        let facts = Facts {
-            session: new.id.clone(),
-            at: new.at,
-            placed: self.place(&new.id, std::mem::take(&mut new.drafts)).await?,
-        };
+        let placed = self.place(&new.id, std::mem::take(&mut new.drafts)).await?;
+        let facts = Facts::new(&new.id, 0, new.at, placed)?;
         let node = match &new.birth {
             Some(birth) => self.nodes().must_last(&birth.node, birth.until),
             None => None,
@@ -91,8 +88,8 @@ impl Birthing {
             leases::last(tx, &birth.node, until).await?;
         }
         let leased = birth.is_some();
-        let row = insert(tx, &new, birth, facts.placed.len() as u64).await?;
-        let events = facts.write(tx, 0).await?;
+        let row = insert(tx, &new, birth, facts.len()).await?;
+        facts.write(tx).await?;
         if let Some(token) = &new.token {
             tokens::insert(tx, &new.org, &new.id, token).await?;
         }
@@ -105,7 +102,7 @@ impl Birthing {
         let row = Box::new(row);
         let created = Created::New {
             row,
-            events,
+            events: facts.events,
             leased,
         };
         Ok((created, Some(wake)))

@@ -23,8 +23,9 @@ use futures::future::BoxFuture;
 
 pub(crate) use health::{Counters, Health};
 pub(crate) use listen::{CHANNEL, Heard};
-pub(crate) use tx::Tx;
+pub(crate) use tx::{Tx, storable};
 pub(crate) use value::{Row, Value, values};
+pub(crate) use writer::Fails;
 
 use crate::{Database, Error};
 
@@ -64,8 +65,18 @@ impl Db {
         F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
         D: FnOnce(&T) + Send + 'static,
     {
+        self.write_as(Fails::Anywhere, op, done).await
+    }
+
+    /// As [`Db::write`], for an operation of which more is known.
+    pub(crate) async fn write_as<T, F, D>(&self, fails: Fails, op: F, done: D) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+        D: FnOnce(&T) + Send + 'static,
+    {
         match self {
-            Self::Sqlite(embedded) => embedded.write(op, done).await,
+            Self::Sqlite(embedded) => embedded.write(fails, op, done).await,
             Self::Postgres(postgres) => postgres.write(op, done).await,
         }
     }

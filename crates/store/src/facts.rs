@@ -7,7 +7,7 @@ use session::event::Content;
 use session::{Draft, Event, Level, Millis, id};
 
 use crate::content::{Placed, json};
-use crate::db::{Row, Tx, Value, values};
+use crate::db::{Row, Tx, Value, storable, values};
 use crate::{Error, Logged};
 
 pub(crate) const INSERT: &str = "INSERT INTO events \
@@ -21,37 +21,47 @@ pub(crate) const PUBLIC: &str =
 pub(crate) const WHOLE: &str =
     "session, seq, at, turn, type, level, actor, body, refs, private, content";
 
-/// Facts ready to be written once their numbers are known.
+/// Facts as they will stand in the log if it ends where it should, rendered
+/// before anyone has to wait for them.
 pub(crate) struct Facts {
-    pub(crate) session: String,
-    pub(crate) at: Millis,
-    pub(crate) placed: Vec<Placed>,
+    rows: Vec<Vec<Value>>,
+    pub(crate) events: Vec<Arc<Logged>>,
 }
 
 impl Facts {
-    /// Writes them as the numbers after `head`, and returns them as written.
-    pub(crate) async fn write(self, tx: &mut Tx<'_>, head: u64) -> Result<Vec<Arc<Logged>>, Error> {
-        let numbered = || (head + 1..).zip(&self.placed);
-        let rows: Vec<_> = numbered()
-            .map(|(seq, placed)| row(&self.session, seq, self.at, placed))
-            .collect();
-        tx.exec_each(INSERT, &rows).await?;
-        let written = (head + 1..).zip(self.placed).map(|(seq, placed)| {
-            let mut event = placed.draft.at(&self.session, seq, self.at);
-            event.content = placed.content;
-            Arc::new(Logged::new(event))
-        });
-        Ok(written.collect())
+    /// As the numbers after `head`.
+    pub(crate) fn new(
+        session: &str,
+        head: u64,
+        at: Millis,
+        placed: Vec<Placed>,
+    ) -> Result<Self, Error> {
+        let (mut rows, mut events) = (Vec::new(), Vec::new());
+        for (seq, placed) in (head + 1..).zip(placed) {
+            let (row, event) = fact(session, seq, at, placed);
+            storable(&row)?;
+            rows.push(row);
+            events.push(event);
+        }
+        Ok(Self { rows, events })
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    pub(crate) async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        tx.exec_each(INSERT, &self.rows).await.map(drop)
     }
 }
 
-fn row(session: &str, seq: u64, at: Millis, placed: &Placed) -> Vec<Value> {
+fn fact(session: &str, seq: u64, at: Millis, placed: Placed) -> (Vec<Value>, Arc<Logged>) {
     let Placed {
         draft,
         content,
         body,
     } = placed;
-    values![
+    let row = values![
         session,
         seq,
         at,
@@ -63,8 +73,10 @@ fn row(session: &str, seq: u64, at: Millis, placed: &Placed) -> Vec<Value> {
         json(&draft.refs),
         draft.private.as_ref(),
         content.as_ref().map(json),
-    ]
-    .into()
+    ];
+    let mut event = draft.at(session, seq, at);
+    event.content = content;
+    (row.into(), Arc::new(Logged::new(event)))
 }
 
 /// The number a level is stored as: a reader sees all up to its own.

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::pen::Pen;
 use super::readers::{self, Near, Query};
-use super::writer::{Job, Op, Work, Writer};
+use super::writer::{Fails, Job, Op, Work, Writer};
 use super::{Counters, Health, Row, Tx, Value, sqlite};
 use crate::Error;
 
@@ -89,7 +89,7 @@ impl Embedded {
         Ok(())
     }
 
-    pub(super) async fn write<T, F, D>(&self, op: F, done: D) -> Result<T, Error>
+    pub(super) async fn write<T, F, D>(&self, fails: Fails, op: F, done: D) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
@@ -106,7 +106,7 @@ impl Embedded {
         let door = self.doors().writes.clone().ok_or_else(closed)?;
         let place = door.reserve().await.map_err(|_| closed())?;
         self.pen.wait();
-        place.send(Box::new(Work { op, to }));
+        place.send(Box::new(Work { fails, op, to }));
         drop(door);
         answer.await.map_err(|_| closed())?
     }
@@ -194,6 +194,10 @@ impl Embedded {
 struct Probe<F>(F);
 
 impl<F: FnMut(&mut Tx<'_>) -> Result<(), Error> + Send> Job for Probe<F> {
+    fn fails(&self) -> Fails {
+        Fails::Anywhere
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
         (self.0)(tx)
     }
@@ -225,6 +229,7 @@ mod tests {
             .await
             .unwrap();
         db.write(
+            Fails::Anywhere,
             |tx| tx.script("CREATE TABLE t (n BIGINT NOT NULL)").boxed(),
             |()| (),
         )
@@ -244,8 +249,12 @@ mod tests {
                 .await?;
             then()
         };
-        db.write(move |tx| Box::pin(async move { op(tx).await }), |()| ())
-            .await
+        db.write(
+            Fails::Anywhere,
+            move |tx| Box::pin(async move { op(tx).await }),
+            |()| (),
+        )
+        .await
     }
 
     async fn count(db: &Embedded) -> i64 {
@@ -287,7 +296,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let db = open(folder.path()).await;
         // On a worker of the runtime, where threads may be kept.
-        let alone = tokio::spawn(async move {
+        let mut alone = tokio::task::JoinSet::new();
+        alone.spawn(async move {
             for (then, want) in [
                 (Err(Error::NotFound), 0),
                 (Err(Error::Fenced), 0),
@@ -295,6 +305,7 @@ mod tests {
             ] {
                 let given = then.clone();
                 let put = db.write(
+                    Fails::Anywhere,
                     move |tx| {
                         Box::pin(async move {
                             tx.exec("INSERT INTO t VALUES (1)", &[]).await?;
@@ -314,7 +325,7 @@ mod tests {
             db.close().await;
             assert!(put(&db, Some(1), || Ok(())).await.is_err());
         });
-        alone.await.unwrap();
+        alone.join_all().await;
         assert_eq!(count(&open_again(folder.path()).await).await, 2);
     }
 
@@ -322,17 +333,51 @@ mod tests {
     async fn many_at_once_all_come_to_their_turn() {
         let folder = tempfile::tempdir().unwrap();
         let db = Arc::new(open(folder.path()).await);
-        let writers = (0..8).map(|_| {
+        let mut writers = tokio::task::JoinSet::new();
+        for _ in 0..8 {
             let db = db.clone();
-            tokio::spawn(async move {
+            writers.spawn(async move {
                 for _ in 0..20 {
                     put(&db, Some(1), || Ok(())).await.unwrap();
                 }
-            })
-        });
-        futures::future::join_all(writers).await;
+            });
+        }
+        writers.join_all().await;
         assert_eq!(count(&db).await, 160);
         assert_eq!(db.queued(), 0);
+    }
+
+    /// Fails before its first change or after it, as one that only does the first.
+    async fn put_or_refuse(db: &Embedded, early: bool, late: bool) -> Result<(), Error> {
+        let op = async move |tx: &mut Tx<'_>| -> Result<(), Error> {
+            if early {
+                return Err(Error::Fenced);
+            }
+            tx.exec("INSERT INTO t VALUES (1)", &[]).await?;
+            if late { Err(Error::NotFound) } else { Ok(()) }
+        };
+        db.write(
+            Fails::First,
+            move |tx| Box::pin(async move { op(tx).await }),
+            |()| (),
+        )
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_refusal_has_nothing_to_undo_and_a_broken_word_undoes_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let some = (0..30).map(|n| put_or_refuse(&db, n % 3 == 0, false));
+        let ended = futures::future::join_all(some).await;
+        assert_eq!(ended.iter().filter(|end| end.is_ok()).count(), 20);
+        assert_eq!(count(&db).await, 20);
+
+        let some = (0..30).map(|n| put_or_refuse(&db, false, n == 17));
+        let ended = futures::future::join_all(some).await;
+        let kept = ended.iter().filter(|end| end.is_ok()).count();
+        assert!(ended[17].is_err());
+        assert_eq!(usize::try_from(count(&db).await).unwrap(), 20 + kept);
     }
 
     #[tokio::test]

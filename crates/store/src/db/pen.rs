@@ -4,7 +4,7 @@
 //! thread takes what waits as a group. A group is what came while the disk was
 //! busy with the one before.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ pub(super) struct Pen {
     writer: Mutex<Option<Writer>>,
     /// Writes that queue or are being written by the thread.
     waiting: AtomicUsize,
+    /// Whether the thread is to go on with the pen in a moment.
+    gathering: AtomicBool,
 }
 
 impl Pen {
@@ -31,12 +33,14 @@ impl Pen {
         Self {
             writer: Mutex::new(Some(writer)),
             waiting: AtomicUsize::new(0),
+            gathering: AtomicBool::new(false),
         }
     }
 
     /// The pen, if nobody has it or waits for it and this thread may be kept.
     pub(super) fn lying(&self) -> Option<MutexGuard<'_, Option<Writer>>> {
-        if self.waiting.load(SeqCst) > 0 || !may_block() {
+        let wanted = self.waiting() > 0 || self.gathering.load(SeqCst);
+        if wanted || !may_block() {
             return None;
         }
         self.writer.try_lock().ok()
@@ -45,11 +49,6 @@ impl Pen {
     /// Says that a write is about to queue.
     pub(super) fn wait(&self) {
         self.waiting.fetch_add(1, SeqCst);
-    }
-
-    /// Says that this many writes do not wait any more.
-    fn served(&self, writes: usize) {
-        self.waiting.fetch_sub(writes, SeqCst);
     }
 
     /// Writes that wait.
@@ -71,13 +70,12 @@ impl Pen {
         let mut group = Vec::new();
         while let Some(first) = jobs.blocking_recv() {
             group.push(first);
-            // One more, so that nobody takes the pen between two groups.
-            self.wait();
+            self.gathering.store(true, SeqCst);
             let mut size = 1;
             while !group.is_empty() || gather(&mut jobs, size, &mut group) {
                 size = self.write(&mut jobs, &mut group);
             }
-            self.served(1);
+            self.gathering.store(false, SeqCst);
         }
     }
 
@@ -95,7 +93,7 @@ impl Pen {
         };
         drop(writer);
         let size = group.len();
-        self.served(size);
+        self.waiting.fetch_sub(size, SeqCst);
         for job in group.drain(..) {
             job.answer(committed.clone());
         }

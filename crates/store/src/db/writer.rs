@@ -13,8 +13,20 @@ use tokio::sync::oneshot;
 use super::{Counters, Health, Tx, sqlite};
 use crate::Error;
 
+/// When an operation may fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// Only before its first change: there is never anything to undo. Should it
+    /// fail later all the same, those that share its transaction fail with it.
+    First,
+    /// At any time.
+    Anywhere,
+}
+
 /// A write that waits, from its wish to its answer.
 pub(super) trait Job: Send {
+    /// When it may fail.
+    fn fails(&self) -> Fails;
     /// Does it, in an open transaction. What it left undone if it failed.
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error>;
     /// Tells the one who waits; an error is that of the whole group.
@@ -52,7 +64,10 @@ impl Writer {
         self.write(group.len() as u64, |writer| {
             sqlite::exec(&writer.conn, "BEGIN IMMEDIATE", &[])?;
             for job in group {
-                writer.within(job.as_mut())?;
+                match job.fails() {
+                    Fails::First => writer.trusting(job.as_mut())?,
+                    Fails::Anywhere => writer.within(job.as_mut())?,
+                }
             }
             writer.commit()
         })
@@ -96,6 +111,31 @@ impl Writer {
             sqlite::exec(&self.conn, "ROLLBACK TO one", &[])?;
         }
         sqlite::exec(&self.conn, "RELEASE one", &[]).map(drop)
+    }
+
+    /// Runs one that leaves nothing to undo: a savepoint would copy each page it
+    /// touches.
+    fn trusting(&mut self, job: &mut dyn Job) -> Result<(), Error> {
+        let before = self.conn.total_changes();
+        let Err(error) = job.run(&mut Tx::Sqlite(&mut self.conn)) else {
+            return Ok(());
+        };
+        if self.conn.is_autocommit() {
+            return Err(error);
+        }
+        if self.conn.total_changes() == before {
+            self.health.take(&error);
+            return Ok(());
+        }
+        match error {
+            Error::Full | Error::Fatal(_) | Error::Unavailable(_) => Err(error),
+            error => {
+                tracing::error!(%error, "a write failed after its first change");
+                Err(Error::Unavailable(
+                    "a write beside this one failed".to_owned(),
+                ))
+            }
+        }
     }
 
     /// Rolls back what is open; SQLite does so by itself after some errors.
@@ -159,6 +199,7 @@ where
 
 /// A job made of an operation and the place where its caller waits.
 pub(super) struct Work<T, F, D> {
+    pub(super) fails: Fails,
     pub(super) op: Op<T, F, D>,
     pub(super) to: oneshot::Sender<Result<T, Error>>,
 }
@@ -169,6 +210,10 @@ where
     F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>> + Send,
     D: FnOnce(&T) + Send,
 {
+    fn fails(&self) -> Fails {
+        self.fails
+    }
+
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
         self.op.run(tx)
     }
