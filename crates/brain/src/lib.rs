@@ -16,11 +16,13 @@ mod model;
 mod models;
 mod openai;
 mod patience;
+mod prices;
 mod prompt;
 mod rehearsal;
 mod remote;
 mod retry;
 mod serve;
+mod shorten;
 mod table;
 mod wire;
 

@@ -1,14 +1,15 @@
 //! The models there are: which implementation answers for a name, and what is
 //! known about it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use session::{ModelRef, Provider};
+use session::{ModelRef, Prices, Provider};
 
 use crate::api::Api;
 use crate::remote::Remote;
 use crate::wire::client::connections;
-use crate::{Model, Patience, Rehearsal, table};
+use crate::{Model, Patience, Rehearsal, prices, table};
 
 /// How to reach the providers.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,9 @@ pub struct BrainConfig {
     pub allow_http: bool,
     /// How long and how often providers are waited for.
     pub patience: Patience,
+    /// The operator's prices, by `provider/name` or a beginning of it and `*`.
+    /// They stand over the built-in list.
+    pub prices: BTreeMap<String, Prices>,
 }
 
 impl Default for BrainConfig {
@@ -30,6 +34,7 @@ impl Default for BrainConfig {
             openai_base_url: "https://api.openai.com/v1".to_owned(),
             allow_http: false,
             patience: Patience::default(),
+            prices: BTreeMap::new(),
         }
     }
 }
@@ -54,6 +59,7 @@ pub struct Models {
     anthropic: Arc<dyn Model>,
     openai: Arc<dyn Model>,
     test: Arc<dyn Model>,
+    prices: Arc<BTreeMap<String, Prices>>,
 }
 
 impl Models {
@@ -69,6 +75,7 @@ impl Models {
             anthropic: Arc::new(remote(Api::Messages, &config.anthropic_base_url)?),
             openai: Arc::new(remote(Api::Responses, &config.openai_base_url)?),
             test: Arc::new(Rehearsal::new(config.patience)),
+            prices: Arc::new(config.prices),
         })
     }
 
@@ -82,7 +89,15 @@ impl Models {
         }
     }
 
-    /// The model's context window in tokens.
+    /// What the model costs; `None` if nobody said so. Rehearsals cost nothing,
+    /// unless the operator gives them a price.
+    #[must_use]
+    pub fn prices(&self, model: &ModelRef) -> Option<Prices> {
+        prices::look_up(&self.prices, model)
+    }
+
+    /// The model's context window in tokens, as far as it is worth using: where
+    /// longer prompts cost more, it ends before them.
     #[must_use]
     pub fn window(&self, model: &ModelRef) -> u64 {
         table::look_up(model).window

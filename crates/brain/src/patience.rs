@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session::retry::Rules;
 
-/// Longest time for one attempt to have tokens counted.
+/// Longest time to have tokens counted.
 const COUNTING: Duration = Duration::from_secs(20);
 
 /// How long and how often a provider is waited for.
@@ -14,7 +14,8 @@ pub struct Patience {
     pub first_byte: Duration,
     /// Between two pieces of an answer; keep-alive pieces count.
     pub gap: Duration,
-    /// For one attempt in all, however busy its stream is.
+    /// For one call in all: its attempts, however busy their streams are, and
+    /// the waits between them.
     pub total: Duration,
     /// Attempts in all, the first included.
     pub attempts: u32,

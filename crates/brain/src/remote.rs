@@ -1,20 +1,23 @@
 //! Models behind a provider's HTTP API. A request is built once, so every
 //! attempt sends the same bytes.
+//!
+//! That a conversation does not fit is no failure but an answer: its reader has
+//! a way to go on. Only a summary has to fit, so its oldest part is cut.
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::Client;
 use reqwest::header::HeaderMap;
-use session::Reply;
+use session::{Reply, Stop, Tokens};
 
 use crate::api::{Api, Want};
 use crate::count::{counted, most_tokens, not_counted};
-use crate::model::{Ask, Deltas, Model};
+use crate::model::{Ask, Deltas, Model, Purpose};
 use crate::retry::persist;
 use crate::wire::client::Endpoint;
 use crate::wire::stream;
-use crate::{ConfigError, ModelError, Patience};
+use crate::{ConfigError, ErrorKind, ModelError, Patience, shorten, table};
 
 /// The models of one provider.
 #[derive(Debug)]
@@ -65,15 +68,42 @@ impl Remote {
             }),
         }
     }
+
+    /// One answer, asked for as often as patience allows.
+    async fn answer(&self, ask: &Ask, deltas: &Deltas) -> Result<Reply, ModelError> {
+        let body = self.api.body(ask, Want::Answer)?;
+        let headers = self.api.headers(ask.key.as_ref())?;
+        let attempt = || self.attempt(headers.clone(), body.clone(), deltas).boxed();
+        persist(&self.patience, ask, Some(deltas), attempt).await
+    }
+
+    /// A summary of as much of the conversation's end as fits.
+    async fn summary(&self, ask: &Ask, deltas: &Deltas) -> Result<Reply, ModelError> {
+        // Words have about four bytes a token; half a window leaves room for
+        // what else is in the request, and for the summary.
+        let half = usize::try_from(table::look_up(&ask.model).window / 2).unwrap_or(usize::MAX);
+        let mut most = (shorten::size(ask) / 2).min(half.saturating_mul(4));
+        loop {
+            most = most.max(shorten::LEAST);
+            let answer = self.answer(&shorten::shortened(ask, most), deltas).await;
+            match answer {
+                Err(error) if is_full(&error) && most > shorten::LEAST => most /= 2,
+                answer => return answer,
+            }
+        }
+    }
 }
 
 impl Model for Remote {
     fn think(&self, ask: Ask, deltas: Deltas) -> BoxFuture<'_, Result<Reply, ModelError>> {
         async move {
-            let body = self.api.body(&ask, Want::Answer)?;
-            let headers = self.api.headers(ask.key.as_ref())?;
-            let attempt = || self.attempt(headers.clone(), body.clone(), &deltas).boxed();
-            persist(&self.patience, &ask, Some(&deltas), attempt).await
+            match (self.answer(&ask, &deltas).await, ask.purpose) {
+                (Err(error), Purpose::Turn) if is_full(&error) => Ok(full(error.request_id)),
+                (Err(error), Purpose::Compact) if is_full(&error) => {
+                    self.summary(&ask, &deltas).await
+                }
+                (answer, _) => answer,
+            }
         }
         .boxed()
     }
@@ -94,5 +124,22 @@ impl Model for Remote {
             }
         }
         .boxed()
+    }
+}
+
+fn is_full(error: &ModelError) -> bool {
+    error.kind == ErrorKind::ContextFull
+}
+
+/// The answer of a model whose window does not hold the question. The provider
+/// refused it, so nothing was used.
+pub(crate) fn full(request_id: Option<String>) -> Reply {
+    Reply {
+        raw: "[]".into(),
+        text: String::new(),
+        calls: vec![],
+        stop: Stop::ContextFull,
+        usage: Some(Tokens::default()),
+        request_id,
     }
 }

@@ -1,11 +1,13 @@
-//! Asks again while that is worthwhile, and says so each time.
+//! Asks again while that is worthwhile, and says so each time. However often:
+//! all attempts and the waits between them together end in time.
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::time::{Instant, timeout_at};
 
 use crate::model::{Delta, Deltas, tell};
-use crate::{Ask, ModelError, Patience};
+use crate::{Ask, ErrorKind, ModelError, Patience};
 
 /// Makes attempts until one succeeds, one fails for good, or patience is used
 /// up. Dropping the future drops the attempt, or the wait, that is under way.
@@ -16,14 +18,17 @@ pub(crate) async fn persist<'a, T>(
     mut attempt: impl FnMut() -> BoxFuture<'a, Result<T, ModelError>> + Send,
 ) -> Result<T, ModelError> {
     let rules = patience.rules();
+    let end = Instant::now() + patience.total;
     for number in 1.. {
-        let error = match attempt().await {
-            Ok(reply) => return Ok(reply),
-            Err(error) => error,
+        let error = match timeout_at(end, attempt()).await {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(error)) => error,
+            Err(_) => ModelError::new(ErrorKind::Timeout, "The answer took too long as a whole."),
         };
         let advice = error.retry_after.map(millis);
         let wait = rules.wait_ms(number, advice, rand::random());
-        let wait = wait.filter(|_| error.retriable);
+        let in_time = |ms: &u64| Instant::now() + Duration::from_millis(*ms) < end;
+        let wait = wait.filter(|_| error.retriable).filter(in_time);
         tracing::warn!(
             session = %ask.session, model = %ask.model, attempt = number,
             kind = ?error.kind, status = error.status, request_id = error.request_id,

@@ -150,6 +150,7 @@ impl Rehearsals {
                 Err(fault)
             }
             Some(Fail::Named(Named::Spend)) => Err(Fault::spend()),
+            Some(Fail::Named(Named::Context)) => Err(Fault::too_long()),
             Some(Fail::Named(Named::Drop)) => Ok(Ending::Drop),
             Some(Fail::Named(Named::Hang)) => Ok(Ending::Hang),
             Some(Fail::Named(Named::Garbage)) => Ok(Ending::Garbage),

@@ -24,12 +24,13 @@ const fn traits(window: u64, max_output: u32, adaptive: bool) -> Traits {
 }
 
 /// OpenAI names by prefix; the first that fits counts.
+/// From gpt-5 on the input may have 272,000 tokens, or costs more beyond them.
 const OPENAI: [(&str, Traits); 8] = [
     ("gpt-4.1", traits(1_047_576, 32_768, false)),
     ("gpt-4o", traits(128_000, 16_384, false)),
     ("gpt-4", traits(128_000, 4_096, false)),
     ("gpt-3", traits(16_385, 4_096, false)),
-    ("gpt-", traits(400_000, 128_000, true)),
+    ("gpt-", traits(272_000, 128_000, true)),
     ("o", traits(200_000, 100_000, true)),
     ("codex-", traits(200_000, 100_000, true)),
     ("", traits(128_000, 16_384, false)),
@@ -51,6 +52,8 @@ fn openai(name: &str) -> Traits {
 
 fn anthropic(name: &str) -> Traits {
     match version(name) {
+        // Beyond this its tokens cost five times as much.
+        Some((5, 5)) if name.starts_with("claude-haiku-") => traits(100_000, 128_000, true),
         Some((5.., _)) => traits(1_000_000, 128_000, true),
         Some((4, 6..)) => traits(200_000, 64_000, true),
         Some((4, 2..)) => traits(200_000, 64_000, false),
@@ -96,7 +99,8 @@ mod tests {
                 (200_000, 8_192, false),
             ),
             ("anthropic/someone-elses", (200_000, 8_192, false)),
-            ("openai/gpt-5.5", (400_000, 128_000, true)),
+            ("anthropic/claude-haiku-5-5", (100_000, 128_000, true)),
+            ("openai/gpt-5.5", (272_000, 128_000, true)),
             ("openai/gpt-4.1-mini", (1_047_576, 32_768, false)),
             ("openai/o4-mini", (200_000, 100_000, true)),
             ("openai/llama-4", (128_000, 16_384, false)),

@@ -65,6 +65,15 @@ pub struct Reply {
     pub request_id: Option<String>,
 }
 
+impl Reply {
+    /// Whether the provider refused the question because it is too long for the
+    /// window, and so nothing was answered at all.
+    #[must_use]
+    pub fn is_refused_for_length(&self) -> bool {
+        self.stop == Stop::ContextFull && self.text.is_empty() && self.calls.is_empty()
+    }
+}
+
 /// One thing the model has seen or said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Item {
@@ -228,8 +237,12 @@ impl Transcript {
     /// Answers after position `from`, those counted by a summary included.
     fn replies_since(&self, from: Option<usize>) -> u64 {
         let counted = |item: &Item| match item {
-            Item::Assistant(_) => 1,
-            Item::Summary { .. } | Item::User { .. } | Item::Note(_) | Item::Result(_) => 0,
+            Item::Assistant(reply) if !reply.is_refused_for_length() => 1,
+            Item::Assistant(_)
+            | Item::Summary { .. }
+            | Item::User { .. }
+            | Item::Note(_)
+            | Item::Result(_) => 0,
         };
         let after: u64 = self
             .items

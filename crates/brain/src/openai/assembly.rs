@@ -61,6 +61,7 @@ struct Usage {
 #[serde(default)]
 struct Cached {
     cached_tokens: u64,
+    cache_write_tokens: u64,
 }
 
 impl<'a> Assembly<'a> {
@@ -166,17 +167,17 @@ fn stop(incomplete: Option<&str>, items: &[Item]) -> Result<Stop, ModelError> {
     })
 }
 
-/// The provider counts what it read from its cache among the input.
+/// The provider counts what went through its cache among the input.
 fn tokens(usage: Usage) -> Tokens {
-    let cached = usage
-        .input_tokens_details
-        .cached_tokens
-        .min(usage.input_tokens);
+    let details = usage.input_tokens_details;
+    let read = details.cached_tokens.min(usage.input_tokens);
+    let fresh = usage.input_tokens - read;
+    let written = details.cache_write_tokens.min(fresh);
     Tokens {
-        input: usage.input_tokens - cached,
+        input: fresh - written,
         output: usage.output_tokens,
-        cache_write: 0,
-        cache_read: cached,
+        cache_write: written,
+        cache_read: read,
     }
 }
 

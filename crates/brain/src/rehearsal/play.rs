@@ -10,6 +10,7 @@ use session::{Call, Item, Reply, Stop, Tokens};
 use super::script::{Spent, Stop as Scripted};
 use super::{Fail, Fails, Line, Named, Part, Scene, count, part};
 use crate::model::{Ask, Delta, Deltas, Model, Purpose, tell};
+use crate::remote::full;
 use crate::retry::persist;
 use crate::{ErrorKind, ModelError, Patience};
 
@@ -91,6 +92,10 @@ impl Rehearsal {
             Fail::Named(Named::Garbage) => {
                 ModelError::broken("The answer could not be read, as the script says.")
             }
+            Fail::Named(Named::Context) => ModelError::new(
+                ErrorKind::ContextFull,
+                "The conversation does not fit, as the script says.",
+            ),
         }
     }
 }
@@ -104,7 +109,10 @@ impl Model for Rehearsal {
             }
             let part = part(&ask.model.name, &Scene::of_items(&ask.items))?.within(most);
             let attempt = || self.attempt(&ask.session, &part, &deltas).boxed();
-            persist(&self.patience, &ask, Some(&deltas), attempt).await
+            match persist(&self.patience, &ask, Some(&deltas), attempt).await {
+                Err(error) if error.kind == ErrorKind::ContextFull => Ok(full(None)),
+                answer => answer,
+            }
         }
         .boxed()
     }

@@ -31,6 +31,8 @@ impl<'a> Scene<'a> {
                     text: Cow::Borrowed(text),
                 },
                 Item::Note(_) => return None,
+                // Nothing was said: the window was too small for the question.
+                Item::Assistant(reply) if reply.is_refused_for_length() => return None,
                 Item::Assistant(reply) => Seen::Said {
                     calls: !reply.calls.is_empty(),
                 },

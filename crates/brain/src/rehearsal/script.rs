@@ -82,7 +82,7 @@ impl Spent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(
     untagged,
-    expecting = "`fail` is an HTTP status or one of \"spend\", \"drop\", \"hang\", \"garbage\""
+    expecting = "`fail` is an HTTP status or one of \"spend\", \"drop\", \"hang\", \"garbage\", \"context\""
 )]
 pub(crate) enum Fail {
     /// An HTTP error.
@@ -103,6 +103,8 @@ pub(crate) enum Named {
     Hang,
     /// What is sent cannot be read.
     Garbage,
+    /// The conversation does not fit the window.
+    Context,
 }
 
 /// Why a scripted reply stops.

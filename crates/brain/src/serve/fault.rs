@@ -29,7 +29,14 @@ pub(super) struct Fault {
     pub message: String,
     /// Seconds to wait before asking again.
     pub retry_after: Option<f64>,
-    spend: bool,
+    special: Option<Special>,
+}
+
+/// Errors that a status does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Special {
+    Spend,
+    TooLong,
 }
 
 impl Fault {
@@ -38,7 +45,7 @@ impl Fault {
             status,
             message: message.to_owned(),
             retry_after: None,
-            spend: false,
+            special: None,
         }
     }
 
@@ -50,8 +57,18 @@ impl Fault {
     /// A spend limit: a 429 that no waiting lifts.
     pub fn spend() -> Self {
         Self {
-            spend: true,
+            special: Some(Special::Spend),
             ..Self::new(429, "You have reached your spend limit.")
+        }
+    }
+
+    /// A conversation beyond the window.
+    pub fn too_long() -> Self {
+        Self {
+            special: Some(Special::TooLong),
+            ..Self::bad(
+                "Your input exceeds the context window of this model. Please adjust your input and try again.",
+            )
         }
     }
 
@@ -73,11 +90,16 @@ impl Fault {
 
     fn openai_kind(&self) -> (&'static str, Option<&'static str>) {
         match self.status {
-            429 if self.spend => ("insufficient_quota", Some("insufficient_quota")),
+            429 if self.special == Some(Special::Spend) => {
+                ("insufficient_quota", Some("insufficient_quota"))
+            }
             429 => ("requests", Some("rate_limit_exceeded")),
             401 => ("invalid_request_error", Some("invalid_api_key")),
             404 => ("invalid_request_error", Some("model_not_found")),
             500.. => ("server_error", Some("server_error")),
+            _ if self.special == Some(Special::TooLong) => {
+                ("invalid_request_error", Some("context_length_exceeded"))
+            }
             _ => ("invalid_request_error", None),
         }
     }
@@ -86,8 +108,15 @@ impl Fault {
         match dialect {
             Dialect::Anthropic => {
                 let mut error = json!({ "type": self.anthropic_kind(), "message": self.message });
-                if self.spend {
-                    error["details"] = json!({ "error_code": "enforced_spend_limit_reached" });
+                match self.special {
+                    Some(Special::Spend) => {
+                        error["details"] = json!({ "error_code": "enforced_spend_limit_reached" });
+                    }
+                    Some(Special::TooLong) => {
+                        error["message"] =
+                            "prompt is too long: 200001 tokens > 200000 maximum".into();
+                    }
+                    None => {}
                 }
                 json!({ "type": "error", "error": error, "request_id": id })
             }

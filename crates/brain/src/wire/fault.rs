@@ -10,7 +10,7 @@ use session::retry;
 use crate::{ErrorKind, ModelError};
 
 /// Words for errors, of both providers, and what they mean.
-const WORDS: [(&str, ErrorKind); 24] = [
+const WORDS: [(&str, ErrorKind); 25] = [
     ("enforced_spend_limit_reached", ErrorKind::Spend),
     ("insufficient_quota", ErrorKind::Spend),
     ("billing_error", ErrorKind::Spend),
@@ -22,6 +22,7 @@ const WORDS: [(&str, ErrorKind); 24] = [
     ("model_not_found", ErrorKind::NotFound),
     ("not_found_error", ErrorKind::NotFound),
     ("context_length_exceeded", ErrorKind::ContextFull),
+    ("exceed_context_size_error", ErrorKind::ContextFull),
     ("request_too_large", ErrorKind::ContextFull),
     ("rate_limit_error", ErrorKind::RateLimited),
     ("rate_limit_exceeded", ErrorKind::RateLimited),
@@ -35,6 +36,15 @@ const WORDS: [(&str, ErrorKind); 24] = [
     ("invalid_request_error", ErrorKind::BadRequest),
     ("invalid_prompt", ErrorKind::BadRequest),
     ("unsupported_parameter", ErrorKind::BadRequest),
+];
+
+/// Parts of messages that say that the conversation is too long. Anthropic, and
+/// many that speak like OpenAI, have no word for it, only sentences.
+const TOO_LONG: [&str; 4] = [
+    "prompt is too long",
+    "exceed context limit",
+    "maximum context length",
+    "exceeds the context window",
 ];
 
 /// An error as a provider describes it. Servers that only speak like one of
@@ -69,13 +79,12 @@ impl Fault {
             .flatten()
             .filter_map(|word| WORDS.iter().find(|(known, _)| known == word))
             .map(|(_, kind)| *kind);
-        let kind = kinds.next()?;
-        // Anthropic has no word of its own for this.
-        let too_long = self.message.starts_with("prompt is too long");
-        Some(match kind {
-            ErrorKind::BadRequest if too_long => ErrorKind::ContextFull,
+        let kind = kinds.next();
+        let too_long = TOO_LONG.iter().any(|part| self.message.contains(part));
+        match kind {
+            None | Some(ErrorKind::BadRequest) if too_long => Some(ErrorKind::ContextFull),
             kind => kind,
-        })
+        }
     }
 
     /// An error that came inside a stream, after its beginning.
@@ -92,9 +101,14 @@ pub(crate) fn of_answer(status: u16, headers: &HeaderMap, body: &[u8]) -> ModelE
     let fault = Fault::from(&body["error"]);
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut error = ModelError::of_status(status, &fault.message);
-    // A generic word says less than a status such as 401 or 404.
-    let generic = |kind: &ErrorKind| *kind == ErrorKind::BadRequest;
-    if let Some(kind) = fault.kind().filter(|kind| !generic(kind)) {
+    // A generic word says less than a status such as 401 or 404. And a server
+    // that failed may have said anything.
+    let says_more = |kind: &ErrorKind| match kind {
+        ErrorKind::BadRequest => false,
+        ErrorKind::ContextFull => status < 500,
+        _ => true,
+    };
+    if let Some(kind) = fault.kind().filter(says_more) {
         error = error.as_kind(kind);
     }
     let spend = error.kind == ErrorKind::Spend;
@@ -144,6 +158,29 @@ mod tests {
                 false,
             ),
             (400, openai("context_length_exceeded"), ContextFull, false),
+            (400, openai("exceed_context_size_error"), ContextFull, false),
+            (
+                400,
+                anthropic(
+                    "invalid_request_error",
+                    "input length and `max_tokens` exceed context limit: 178959 + 64000 > 200000",
+                ),
+                ContextFull,
+                false,
+            ),
+            (
+                400,
+                json!({ "error": { "message": "This model's maximum context length is 8192 tokens.",
+                    "type": "BadRequestError", "code": 400 } }),
+                ContextFull,
+                false,
+            ),
+            (
+                500,
+                json!({ "error": "maximum context length" }),
+                Overloaded,
+                true,
+            ),
             (
                 400,
                 anthropic("invalid_request_error", "roles"),

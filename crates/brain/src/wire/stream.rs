@@ -29,7 +29,6 @@ pub(crate) struct Events {
     reader: Reader,
     ready: VecDeque<Event>,
     gap: Duration,
-    end: Instant,
     left: u64,
 }
 
@@ -40,8 +39,7 @@ pub(crate) async fn open(
     body: Bytes,
     patience: &Patience,
 ) -> Result<Events, ModelError> {
-    let began = Instant::now();
-    let first = began + patience.first_byte.min(patience.total);
+    let first = Instant::now() + patience.first_byte;
     let response = post(endpoint, headers, body, patience).await?;
     let request_id = fault::request_id(response.headers());
     let mut events = Events {
@@ -50,7 +48,6 @@ pub(crate) async fn open(
         reader: Reader::default(),
         ready: VecDeque::new(),
         gap: patience.gap,
-        end: began + patience.total,
         left: LONGEST,
     };
     events.fill(first).await?;
@@ -64,12 +61,12 @@ pub(crate) async fn document(
     body: Bytes,
     patience: &Patience,
 ) -> Result<Value, ModelError> {
-    let until = Instant::now() + patience.total;
+    let until = Instant::now() + patience.first_byte;
     let mut response = post(endpoint, headers, body, patience).await?;
     let mut body = Vec::new();
     while let Some(chunk) = timeout_at(until, response.chunk())
         .await
-        .map_err(|_| silent("did not end its answer", patience.total))?
+        .map_err(|_| silent("did not end its answer", patience.first_byte))?
         .map_err(|error| unreachable(&error))?
     {
         body.extend_from_slice(&chunk);
@@ -88,8 +85,7 @@ async fn post(
     body: Bytes,
     patience: &Patience,
 ) -> Result<Response, ModelError> {
-    let began = Instant::now();
-    let first = began + patience.first_byte.min(patience.total);
+    let first = Instant::now() + patience.first_byte;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let request = endpoint.client.post(endpoint.url.clone());
     let sent = request.headers(headers).body(body).send();
@@ -99,7 +95,7 @@ async fn post(
         .map_err(|error| unreachable(&error))?;
     match response.status() {
         StatusCode::OK => Ok(response),
-        _ => Err(refused(response, began + patience.total.min(patience.gap)).await),
+        _ => Err(refused(response, Instant::now() + patience.gap).await),
     }
 }
 
@@ -115,8 +111,7 @@ impl Events {
                     return Ok(());
                 }
             }
-            let until = self.end.min(Instant::now() + self.gap);
-            if !self.fill(until).await? {
+            if !self.fill(Instant::now() + self.gap).await? {
                 let words = "The stream ended before the answer was complete.";
                 return Err(ModelError::broken(words));
             }
@@ -126,10 +121,7 @@ impl Events {
     /// Waits for more bytes; false at the end of the stream.
     async fn fill(&mut self, until: Instant) -> Result<bool, ModelError> {
         let chunk = timeout_at(until, self.response.chunk()).await;
-        let chunk = chunk.map_err(|_| match until >= self.end {
-            true => ModelError::new(ErrorKind::Timeout, "The answer took too long as a whole."),
-            false => silent("stopped sending", self.gap),
-        })?;
+        let chunk = chunk.map_err(|_| silent("stopped sending", self.gap))?;
         let Some(bytes) = chunk.map_err(|error| unreachable(&error))? else {
             return Ok(false);
         };

@@ -10,3 +10,4 @@ mod hall;
 mod random;
 mod raw;
 mod server;
+mod window;

@@ -2,13 +2,58 @@
 
 use std::time::Duration;
 
-use brain::{ErrorKind, Patience};
+use brain::{Delta, ErrorKind, Patience};
 use serde_json::{Value, json};
 use session::Stop;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 use crate::hall::{MODELS, ask, models, patience, think, user};
+
+/// Answers each request with the pieces that are next and then stalls; answers
+/// with the last ones again and again, and closes. Gives the requests as they came.
+pub async fn each(answers: Vec<Vec<Vec<u8>>>) -> (String, mpsc::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, asked) = mpsc::channel(64);
+    tokio::spawn(async move {
+        let mut answers = answers.into_iter().peekable();
+        let mut stalled = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = tell.try_send(request(&mut socket).await);
+            let last = answers.len() == 1;
+            let pieces = answers.peek().cloned().unwrap();
+            for piece in &pieces {
+                socket.write_all(piece).await.unwrap();
+            }
+            if !last {
+                answers.next();
+                stalled.push(socket);
+            }
+        }
+    });
+    (url, asked)
+}
+
+/// A whole request, head and body.
+async fn request(socket: &mut TcpStream) -> Vec<u8> {
+    let (mut all, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = socket.read(&mut part).await.unwrap();
+        all.extend_from_slice(&part[..read]);
+        let text = String::from_utf8_lossy(&all);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        if read == 0 || length.is_some_and(|length| body.len() >= length.parse().unwrap()) {
+            return all;
+        }
+    }
+}
 
 /// Answers one request with these pieces, each flushed on its own, and then
 /// keeps the connection or closes it.
@@ -17,12 +62,7 @@ pub async fn serve(pieces: Vec<Vec<u8>>, close: bool) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut socket, _) = listener.accept().await.unwrap();
-        let mut head = Vec::new();
-        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-            let mut part = [0; 4096];
-            let read = socket.read(&mut part).await.unwrap();
-            head.extend_from_slice(&part[..read]);
-        }
+        request(&mut socket).await;
         for piece in pieces {
             socket.write_all(&piece).await.unwrap();
             socket.flush().await.unwrap();
@@ -70,6 +110,37 @@ async fn however_the_bytes_are_cut_the_answer_is_the_same() {
         assert_eq!((reply.text.as_str(), reply.stop), ("hällo", Stop::Pause));
         assert_eq!(reply.usage.unwrap().total(), 5);
         assert_eq!(reply.request_id.as_deref(), Some("req_raw"));
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_stream_is_asked_for_again_with_the_same_bytes() {
+    let short = Patience {
+        gap: Duration::from_millis(100),
+        ..patience()
+    };
+    let item = json!({ "type": "message", "content": [{ "type": "output_text", "text": "hi" }] });
+    let openai = vec![
+        json!({ "type": "response.output_item.done", "item": item }),
+        json!({ "type": "response.completed", "response": {} }),
+    ];
+    for (model, whole) in [(MODELS[0], anthropic()), (MODELS[2], openai)] {
+        let stream = || head("200 OK", "text/event-stream");
+        let stalled = vec![stream(), events(&whole[..1]).into()];
+        let last = vec![stream(), events(&whole).into()];
+        let (url, mut asked) = each(vec![stalled.clone(), stalled, last]).await;
+        let (reply, told) = think(&models(&url, short), ask(model, vec![user(1, "hi")])).await;
+        assert!(reply.is_ok(), "{model}: {reply:?}");
+        let stalls = told.iter().filter(|delta| match delta {
+            Delta::Retry { why, .. } => why.contains("stopped sending"),
+            _ => false,
+        });
+        assert_eq!(stalls.count(), 2, "{model}: {told:?}");
+        let first = asked.recv().await.unwrap();
+        assert!(!first.is_empty());
+        for _ in 0..2 {
+            assert_eq!(asked.recv().await.unwrap(), first, "{model}");
+        }
     }
 }
 

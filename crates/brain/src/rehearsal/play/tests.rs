@@ -148,6 +148,40 @@ async fn the_wait_that_is_asked_for_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_attempts_together_end_in_time() {
+    for (line, kind) in [
+        (
+            json!({ "delay_ms": 90_000, "fail": 529, "times": -1 }),
+            ErrorKind::Timeout,
+        ),
+        (json!({ "delay_ms": 3_600_000 }), ErrorKind::Timeout),
+        (
+            json!({ "fail": 429, "retry_after": 100, "times": -1 }),
+            ErrorKind::RateLimited,
+        ),
+        (
+            json!({ "fail": "hang", "times": -1, "say": "x" }),
+            ErrorKind::Timeout,
+        ),
+    ] {
+        let patience = Patience {
+            attempts: u32::MAX,
+            ..Patience::default()
+        };
+        let (deltas, _said) = mpsc::channel(64);
+        let began = Instant::now();
+        let got = Rehearsal::new(patience)
+            .think(play(line.clone()), deltas)
+            .await;
+        assert_eq!(got.unwrap_err().kind, kind, "{line}");
+        assert!(
+            began.elapsed() <= patience.total + Duration::from_millis(10),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_model_and_a_broken_script_are_told_at_once() {
     let mut unknown = ask("hi");
     unknown.model.name = "nosuch".into();

@@ -76,10 +76,12 @@ impl Played<'_> {
 
     fn response(&self, output: Vec<Value>, done: bool) -> Value {
         let spent = self.part.line.tokens;
-        let input = spent.input + spent.cache_read + spent.cache_write;
-        let usage = json!({ "input_tokens": input, "input_tokens_details": { "cached_tokens": spent.cache_read },
+        let input = spent.context();
+        let details =
+            json!({ "cached_tokens": spent.cache_read, "cache_write_tokens": spent.cache_write });
+        let usage = json!({ "input_tokens": input, "input_tokens_details": details,
             "output_tokens": spent.output, "output_tokens_details": { "reasoning_tokens": 0 },
-            "total_tokens": input + spent.output });
+            "total_tokens": input.saturating_add(spent.output) });
         let status = if done {
             self.status(!self.cut())
         } else {
