@@ -34,7 +34,7 @@ options! {
         "OC_MODEL_ATTEMPTS" model_attempts: u32 = 8;
     }
     tables {
-        /// Prices of models by `provider/name` or the beginning of it
+        /// Prices of models by `provider/name`, or by the beginning of it and `*`
         prices: BTreeMap<String, Price>;
     }
 }
@@ -51,6 +51,25 @@ pub struct Price {
     pub cache_write: Option<f64>,
     /// Tokens found in the provider's cache; like `input` if not given.
     pub cache_read: Option<f64>,
+}
+
+impl From<Price> for session::Prices {
+    /// Rounded up: what has a price is never free.
+    fn from(price: Price) -> Self {
+        // A dollar per million tokens is a thousand nano-dollars per token.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a sound price is small and not negative"
+        )]
+        let nanos = |usd: f64| (usd * 1000.0).ceil() as u64;
+        Self {
+            input: nanos(price.input),
+            output: nanos(price.output),
+            cache_write: nanos(price.cache_write.unwrap_or(price.input)),
+            cache_read: nanos(price.cache_read.unwrap_or(price.input)),
+        }
+    }
 }
 
 impl Price {

@@ -33,6 +33,12 @@ fn tables_are_for_the_file() {
     let price = config.models.prices["anthropic/claude-x"];
     assert_eq!((price.input, price.output), (3.0, 15.0));
     assert_eq!((price.cache_write, price.cache_read), (None, Some(0.3)));
+    let nanos = session::Prices::from(super::models::Price {
+        input: 0.000_01,
+        ..price
+    });
+    assert_eq!((nanos.input, nanos.cache_write), (1, 1));
+    assert_eq!((nanos.output, nanos.cache_read), (15_000, 300));
 }
 
 #[test]

@@ -184,7 +184,12 @@ fn brain_config(config: &Config) -> brain::BrainConfig {
     brain.patience.first_byte = seconds(config.models.model_first_byte_seconds);
     brain.patience.total = seconds(config.models.model_seconds);
     brain.patience.gap = seconds(config.models.model_gap_seconds);
+    brain.patience.total = seconds(config.models.model_seconds);
     brain.patience.attempts = config.models.model_attempts;
+    let prices = config.models.prices.iter();
+    brain.prices = prices
+        .map(|(name, price)| (name.clone(), (*price).into()))
+        .collect();
     brain
 }
 
