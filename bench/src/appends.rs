@@ -3,20 +3,23 @@
 //!
 //! The floor is what a careful programmer would write by hand for the same
 //! facts: `rusqlite` on one thread, the store's own schema with all its indexes,
-//! the same pragmas, the statements of an append kept prepared, and values that
-//! are rendered beforehand. It has no checks but those of the statements, renders
+//! the same pragmas, the same two statements kept prepared, and the same values,
+//! rendered beforehand. It has no checks but those of the statements, renders
 //! nothing, tells nobody, and its batch knows in advance what belongs to it.
+//! What is appended is what a driver appends in the middle of a turn.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use serde_json::{Map, json};
+use session::state::OpenTurn;
 use session::{
     Actor, Command, Draft, Frozen, Level, Limits, Millis, ModelRef, Provider, State, decide,
 };
 use store::{
-    Append, Created, Database, LeaseChange, MasterKey, NewSession, Options, Projection, Store,
+    Append, Birth, Created, Database, LeaseChange, MasterKey, NewSession, Options, Projection,
+    Store,
 };
 use tokio::task::JoinSet;
 
@@ -86,7 +89,7 @@ impl Bare {
             body: serde_json::to_string(&draft.body).unwrap(),
             db,
         };
-        let made = "INSERT INTO sessions VALUES ($1, 'org', 'agt', NULL, 1, 'queued', 1, 0, 0, NULL, 1, $2, 0, NULL)";
+        let made = "INSERT INTO sessions VALUES ($1, 'org', 'agt', NULL, 1, 'running', 1, 1, 1, 'node', 1, $2, 1, NULL)";
         for n in 0..WRITERS {
             bare.db.execute(made, (id(n), &bare.state)).unwrap();
             bare.insert(&id(n), 1);
@@ -117,8 +120,8 @@ impl Bare {
     }
 
     fn append(&self, session: &str, head: i64) {
-        let grow = "UPDATE sessions SET head = $1, input_cursor = 0, status = 'queued', due = 1, state = $2, node = NULL \
-            WHERE id = $3 AND head = $4";
+        let grow = "UPDATE sessions SET head = $1, input_cursor = 1, state = $2 \
+            WHERE id = $3 AND head = $4 AND status = 'running' AND due <= 1 AND node IS NOT NULL AND epoch = 1";
         let grown = self.db.prepare_cached(grow).unwrap().execute(params![
             head + 1,
             self.state,
@@ -130,7 +133,7 @@ impl Bare {
     }
 
     fn insert(&self, session: &str, seq: i64) {
-        let insert = "INSERT INTO events VALUES ($1, $2, 1, NULL, 'user.message', 0, $3, $4, '{}', NULL, NULL)";
+        let insert = "INSERT INTO events VALUES ($1, $2, 1, $1, 'agent.message', 0, $3, $4, '{}', NULL, NULL)";
         self.db
             .prepare_cached(insert)
             .unwrap()
@@ -148,7 +151,14 @@ async fn open(folder: &Path) -> Store {
     };
     let store = Store::open(options).await.unwrap();
     for n in 0..WRITERS {
-        session(&store, "org", n).await;
+        let mut new = new(id(n), "org");
+        new.project = project(1);
+        new.birth = Some(Birth {
+            node: "node".into(),
+            until: Millis(i64::MAX),
+            most: WRITERS,
+        });
+        made(&store, new).await;
     }
     store
 }
@@ -171,9 +181,12 @@ async fn write(store: &Store, n: usize, began: Instant) -> usize {
         let append = Append {
             session: &session,
             head,
-            epoch: None,
+            epoch: Some(1),
             at: Millis(1),
-            drafts: vec![draft()],
+            drafts: vec![Draft {
+                turn: Some(session.clone()),
+                ..draft()
+            }],
             project: project(head + 1),
             lease: LeaseChange::Keep,
             dedupe: None,
@@ -197,7 +210,7 @@ fn draft() -> Draft {
     body.insert("text".into(), json!(text));
     Draft {
         turn: None,
-        kind: "user.message".into(),
+        kind: "agent.message".into(),
         level: Level::User,
         actor: Actor::human(),
         body,
@@ -210,7 +223,14 @@ fn draft() -> Draft {
 fn project(head: u64) -> Projection {
     let state = State {
         head,
-        waiting: vec![head],
+        input_cursor: 1,
+        turns: 1,
+        turn: Some(OpenTurn {
+            number: 1,
+            started: Millis(1),
+            steps: 7,
+            ..OpenTurn::default()
+        }),
         ..State::default()
     };
     Projection::of(&frozen(), &session::State::default(), &state, Millis(1))
@@ -237,9 +257,21 @@ pub fn frozen() -> Frozen {
     }
 }
 
-/// Makes session `n` with its first message.
+/// Makes session `n` with its first message, at rest.
 pub async fn session(store: &Store, org: &str, n: usize) {
-    let id = id(n);
+    let mut new = new(id(n), org);
+    // Nothing is to drive it.
+    new.project.due = None;
+    new.project.status = "idle".into();
+    made(store, new).await;
+}
+
+async fn made(store: &Store, new: NewSession) {
+    let created = store.create_session(new).await.unwrap();
+    assert!(matches!(created, Created::New { .. }));
+}
+
+fn new(id: String, org: &str) -> NewSession {
     let frozen = frozen();
     let message = session::fact::Message {
         text: "hello".into(),
@@ -251,16 +283,8 @@ pub async fn session(store: &Store, org: &str, n: usize) {
         refs: Map::new(),
     };
     let decided = decide(&id, &frozen, &State::default(), send, Millis(1)).unwrap();
-    let mut project = Projection::of(
-        &frozen,
-        &session::State::default(),
-        &decided.state,
-        Millis(1),
-    );
-    // At rest: nothing is to drive it.
-    project.due = None;
-    project.status = "idle".into();
-    let new = NewSession {
+    let project = Projection::of(&frozen, &State::default(), &decided.state, Millis(1));
+    NewSession {
         id,
         org: org.to_owned(),
         key: None,
@@ -273,9 +297,5 @@ pub async fn session(store: &Store, org: &str, n: usize) {
         birth: None,
         token: None,
         origin: None,
-    };
-    assert!(matches!(
-        store.create_session(new).await.unwrap(),
-        Created::New { .. }
-    ));
+    }
 }

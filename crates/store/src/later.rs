@@ -1,7 +1,5 @@
 //! What the next slice of the store brings.
 
-use session::Millis;
-
 use crate::{Error, Store};
 
 impl Store {
@@ -23,23 +21,5 @@ impl Store {
         _at_most: u64,
     ) -> Result<Option<(u64, Vec<u8>)>, Error> {
         Ok(None)
-    }
-
-    /// Counts the time of a sandbox.
-    ///
-    /// # Errors
-    /// None yet.
-    #[expect(clippy::too_many_arguments, reason = "for an hour")]
-    pub async fn sandbox_ran(
-        &self,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: Millis,
-        _: Millis,
-        _: u64,
-    ) -> Result<(), Error> {
-        Ok(())
     }
 }
