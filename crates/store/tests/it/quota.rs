@@ -131,7 +131,7 @@ async fn a_turn_that_is_handed_over_keeps_its_place(bed: Bed) {
         turn: Some(session::state::OpenTurn::default()),
         ..State::default()
     };
-    running.project = store::Projection::of("ses_0", &frozen(), &state, Millis(3000));
+    running.project = store::Projection::of(&frozen(), &State::default(), &state, Millis(3000));
     store.append(running).await.unwrap();
     store.release("ses_0", 1).await.unwrap();
     assert_eq!(store.place_in_line(ORG, "ses_0").await.unwrap(), None);
