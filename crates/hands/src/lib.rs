@@ -17,6 +17,7 @@ pub mod container;
 mod disks;
 mod error;
 mod hands;
+mod init;
 mod link;
 mod outward;
 mod patience;
@@ -36,4 +37,5 @@ pub use guest::exec::{
 };
 pub use guest::file::{Entry, FileError, FileFault, FileOp, FileOut, Kind, Match, READ_CAP, Span};
 pub use hands::{Hands, Obtained, Started, Stats};
+pub use init::init_main;
 pub use sandbox::{Live, Output, Sandbox, SandboxStats};

@@ -11,6 +11,7 @@ use hands::{Exec, Hands, HandsConfig, Launcher, Pieces, Stream, Target};
 
 fn main() -> io::Result<()> {
     hands::launcher_main(std::env::args_os());
+    hands::init_main();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [hold, dir, owner, id, line] = args.as_slice() else {
         return Err(io::Error::other(

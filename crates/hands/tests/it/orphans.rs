@@ -1,11 +1,15 @@
 //! Sandboxes nobody can want any more.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hands::{Exec, Hands, HandsConfig, Pieces};
 
-use crate::support::{Bench, Folder, config, groups, lives, no_dial, no_resolve, says};
+use crate::support::{
+    Bench, Folder, config, groups, lives, members, no_dial, no_resolve, says, signal,
+};
 
 /// A sandbox whose server has gone away, and its first process.
 async fn left_alone(dir: &Folder, alone: Duration) -> i32 {
@@ -71,4 +75,50 @@ async fn cgroups_of_sandboxes_long_gone_are_removed_and_those_of_living_ones_are
     assert_eq!(says(&sandbox, "echo works").await, "works");
     next.end().await;
     bench.end().await;
+}
+
+/// Processes whose parent is `parent`, and whether only their remains are there.
+fn children(parent: i32) -> Vec<(i32, bool)> {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let stats = all.filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let text = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let mut fields = text.rsplit_once(") ")?.1.split(' ');
+        let dead = fields.next()? == "Z";
+        (fields.next()?.parse() == Ok(parent)).then_some((pid, dead))
+    });
+    stats.collect()
+}
+
+/// A server that is the first process of a container.
+#[tokio::test]
+async fn who_is_the_first_process_takes_in_what_has_ended_and_passes_signals_on() {
+    let dir = Folder::new();
+    let hold = [env!("CARGO_BIN_EXE_hands-launcher"), "hold"];
+    let mut container = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc"])
+        .args(hold)
+        .args([dir.path().to_str().unwrap(), "a", "x", "sleep 600"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut id = String::new();
+    BufReader::new(container.stdout.take().unwrap())
+        .read_line(&mut id)
+        .unwrap();
+    let folder = dir.path().join("sandboxes").join(id.trim());
+    let state = dir.state(id.trim());
+    let (first, _) = children(container.id() as i32)[0];
+    // The number in its state is that of the container.
+    signal(&members(&state), "KILL");
+    let cleared = async {
+        while folder.exists() || groups(&state).iter().any(|group| group.exists()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let cleared = tokio::time::timeout(Duration::from_secs(60), cleared).await;
+    assert!(cleared.is_ok(), "remains of a sandbox hold its cgroups");
+    assert!(children(first).iter().all(|(_, dead)| !dead));
+    signal(&[first], "TERM");
+    assert_eq!(container.wait().unwrap().code(), Some(143));
 }

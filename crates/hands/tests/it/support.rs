@@ -76,10 +76,9 @@ pub fn groups(state: &Value) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Its processes, as the host counts; the guest is one of them.
-pub fn pids(state: &Value) -> Vec<i32> {
-    let first = state["pid"].as_i64().unwrap() as i32;
-    let mut found = vec![first];
+/// Processes in its cgroups, as the host counts.
+pub fn members(state: &Value) -> Vec<i32> {
+    let mut found = Vec::new();
     for group in groups(state) {
         let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
         found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
@@ -89,8 +88,25 @@ pub fn pids(state: &Value) -> Vec<i32> {
     found
 }
 
+/// Its processes; the guest is one of them.
+pub fn pids(state: &Value) -> Vec<i32> {
+    let mut found = members(state);
+    let first = state["pid"].as_i64().unwrap() as i32;
+    // A number alone may be that of another process, or of another namespace.
+    let since = |pid: i32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace();
+        fields.nth(19)?.parse::<u64>().ok()
+    };
+    if since(first) == state["pid_started"].as_u64() && !found.contains(&first) {
+        found.push(first);
+    }
+    found
+}
+
 /// Sends a signal by its name.
 pub fn signal(pids: &[i32], name: &str) {
+    assert!(pids.iter().all(|&pid| pid > 1), "{pids:?}");
     let pids = pids.iter().map(i32::to_string);
     Command::new("kill")
         .arg(format!("-{name}"))
