@@ -107,6 +107,9 @@ pub fn pids(state: &Value) -> Vec<i32> {
 /// Sends a signal by its name.
 pub fn signal(pids: &[i32], name: &str) {
     assert!(pids.iter().all(|&pid| pid > 1), "{pids:?}");
+    if pids.is_empty() {
+        return;
+    }
     let pids = pids.iter().map(i32::to_string);
     Command::new("kill")
         .arg(format!("-{name}"))
