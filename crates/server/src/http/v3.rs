@@ -8,6 +8,8 @@ mod event;
 pub mod events;
 mod limits;
 pub mod messages;
+mod number;
+mod price;
 mod said;
 pub mod sessions;
 mod stream;

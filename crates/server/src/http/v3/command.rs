@@ -36,12 +36,27 @@ pub async fn carry(
     command: &Command,
     key: Option<&str>,
 ) -> Result<Carried, Problem> {
+    carry_with(app, org, session, |_| Ok(command.clone()), key).await
+}
+
+/// The same for a command that depends on what the session is: made anew for
+/// each look at it.
+///
+/// # Errors
+/// As [`carry`], and the command's own.
+pub async fn carry_with(
+    app: &App,
+    org: &str,
+    session: &str,
+    command: impl Fn(&SessionRow) -> Result<Command, Problem>,
+    key: Option<&str>,
+) -> Result<Carried, Problem> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         let row = app.store.session(org, session).await;
         let row = row.map_err(named("session", session))?;
         let now = clock::now();
-        let decided = match decide(session, &row.frozen, &row.state, command.clone(), now) {
+        let decided = match decide(session, &row.frozen, &row.state, command(&row)?, now) {
             Ok(decided) => decided,
             Err(refusal) => return refused(app, row, refusal, key).await,
         };

@@ -1,10 +1,12 @@
 //! An event on the wire. It is rendered once, as a frame of the stream; lists and
 //! single reads show the part of the frame that is the event itself.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use session::{Actor, Event};
+use session::{Actor, Draft, Event, Millis};
 use store::Logged;
 use utoipa::ToSchema;
 
@@ -89,22 +91,48 @@ pub fn json(logged: &Logged) -> Bytes {
 
 const TAIL: &str = "\n\n";
 
+/// Moments in bodies, by type: the log counts milliseconds, the wire has RFC 3339.
+const MOMENTS: [(&str, &[&str]); 3] = [
+    ("session.waiting", &["/since", "/deadline"]),
+    ("session.forked", &["/checkpoint/at"]),
+    ("tool.indeterminate", &["/started_at", "/checkpoint/at"]),
+];
+
 fn head(seq: u64) -> String {
     format!("id: {seq}\ndata: ")
 }
 
 fn render(event: &Event) -> Bytes {
     let mut text = head(event.seq).into_bytes();
+    let (ts, body) = (clock::rfc3339(event.at), body(&event.draft));
     // JSON keeps every line break escaped: a frame's data is one line.
-    if let Err(error) = serde_json::to_writer(&mut text, &object(event, &clock::rfc3339(event.at)))
-    {
+    if let Err(error) = serde_json::to_writer(&mut text, &object(event, &ts, &body)) {
         tracing::error!(%error, event = event.id, "an event cannot be rendered");
     }
     text.extend_from_slice(TAIL.as_bytes());
     text.into()
 }
 
-fn object<'a>(event: &'a Event, ts: &'a str) -> EventObject<'a> {
+/// The body with its moments as the wire shows them.
+fn body(draft: &Draft) -> Cow<'_, Map<String, Value>> {
+    let Some((_, paths)) = MOMENTS.iter().find(|(kind, _)| *kind == draft.kind) else {
+        return Cow::Borrowed(&draft.body);
+    };
+    let mut body = Value::Object(draft.body.clone());
+    for path in *paths {
+        if let Some(moment) = body.pointer_mut(path)
+            && let Some(at) = moment.as_i64()
+        {
+            *moment = clock::rfc3339(Millis(at)).into();
+        }
+    }
+    match body {
+        Value::Object(body) => Cow::Owned(body),
+        _ => Cow::Borrowed(&draft.body),
+    }
+}
+
+fn object<'a>(event: &'a Event, ts: &'a str, body: &'a Map<String, Value>) -> EventObject<'a> {
     let draft = &event.draft;
     let whole = event.content.as_ref();
     EventObject {
@@ -116,7 +144,7 @@ fn object<'a>(event: &'a Event, ts: &'a str) -> EventObject<'a> {
         actor: actor(&draft.actor),
         kind: &draft.kind,
         level: draft.level.name(),
-        body: &draft.body,
+        body,
         refs: &draft.refs,
         turn_id: draft.turn.as_deref(),
         content_ref: whole
@@ -138,8 +166,9 @@ fn actor(actor: &Actor) -> ActorObject<'_> {
 #[cfg(test)]
 mod tests {
     use serde_json::json as value;
-    use session::fact::{Fact, Message};
-    use session::{Millis, event::Content};
+    use session::event::Content;
+    use session::fact::{Fact, Files, Message};
+    use session::{Waiting, What};
 
     use super::*;
 
@@ -211,5 +240,30 @@ mod tests {
     fn all_readers_share_one_rendering() {
         let logged = logged("hi", None);
         assert_eq!(frame(&logged).as_ptr(), frame(&logged).as_ptr());
+    }
+
+    #[test]
+    fn moments_of_a_body_are_shown_as_moments() {
+        let waiting = Fact::Waiting(Waiting {
+            what: What::Retry,
+            since: Millis(0),
+            deadline: None,
+            next: "x".to_owned(),
+            place: None,
+        });
+        let shown = body(&waiting.draft("ses_1", None)).into_owned();
+        let want = value!({ "what": "retry", "since": "1970-01-01T00:00:00.000Z", "deadline": null, "next": "x" });
+        assert_eq!(Value::Object(shown), want);
+        let forked = Fact::Forked {
+            from: "ses_0".to_owned(),
+            at: 3,
+            checkpoint: Some(Files {
+                id: "ckp_1".to_owned(),
+                seq: 2,
+                at: Millis(1),
+            }),
+        };
+        let shown = body(&forked.draft("ses_1", None)).into_owned();
+        assert_eq!(shown["checkpoint"]["at"], "1970-01-01T00:00:00.001Z");
     }
 }

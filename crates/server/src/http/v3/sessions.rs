@@ -1,8 +1,12 @@
 //! Sessions (contract v3 §8): made by one durable transaction, read, listed,
 //! stopped, closed.
 
+mod change;
 mod create;
 mod object;
+#[cfg(test)]
+pub mod testing;
+mod waiting;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -21,6 +25,7 @@ use crate::http::auth::Org;
 use crate::http::json::Sent;
 use crate::http::problem::{ErrorEnvelope, Problem, named};
 use crate::http::query::{At, Params, moment, page};
+use change::UpdateSession;
 use create::{CreateSession, CreatedSession};
 use object::{SessionObject, SessionPage};
 
@@ -28,7 +33,7 @@ use object::{SessionObject, SessionPage};
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(start, list))
-        .routes(routes!(get))
+        .routes(routes!(get, update))
         .routes(routes!(cancel))
         .routes(routes!(archive))
 }
@@ -82,7 +87,11 @@ async fn list(
     let page = page(params.limit, params.cursor.as_deref(), 50, 100)?;
     let listed = app.store.sessions(&org, filter(params)?, page).await?;
     Ok(Json(SessionPage {
-        data: listed.rows.into_iter().map(SessionObject::from).collect(),
+        data: listed
+            .rows
+            .into_iter()
+            .map(|row| SessionObject::show(&app, row))
+            .collect(),
         next_cursor: listed.next.map(|cursor| cursor.to_string()),
     }))
 }
@@ -121,7 +130,22 @@ async fn get(
         .session(&org, &id)
         .await
         .map_err(named("session", &id))?;
-    Ok(Json(row.into()))
+    Ok(Json(SessionObject::show(&app, row)))
+}
+
+/// Change a session's limits, also while a turn runs
+#[utoipa::path(patch, path = "/v3/sessions/{id}", operation_id = "update_session", tag = "Sessions",
+    params(("id" = String, Path, description = "Session")), request_body = UpdateSession,
+    responses((status = 200, description = "The session as it is now", body = SessionObject),
+        (status = "default", description = "A problem", body = ErrorEnvelope)))]
+async fn update(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+    sent: Sent,
+) -> Result<Json<SessionObject>, Problem> {
+    let row = change::change(&app, &org, &id, &sent).await?;
+    Ok(Json(SessionObject::show(&app, row)))
 }
 
 /// Stop the running turn; nothing happens if none runs
@@ -135,7 +159,7 @@ async fn cancel(
     At([id]): At<1>,
 ) -> Result<Json<SessionObject>, Problem> {
     let carried = carry(&app, &org, &id, &Command::Cancel, None).await?;
-    Ok(Json(carried.row.into()))
+    Ok(Json(SessionObject::show(&app, carried.row)))
 }
 
 /// Close a session for good; its log stays
@@ -149,7 +173,7 @@ async fn archive(
     At([id]): At<1>,
 ) -> Result<Json<SessionObject>, Problem> {
     let carried = carry(&app, &org, &id, &Command::Archive, None).await?;
-    Ok(Json(carried.row.into()))
+    Ok(Json(SessionObject::show(&app, carried.row)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use session::{SessionUsage, Tokens};
+use session::{Frozen, State, Tokens, Usd};
 use utoipa::ToSchema;
 
 /// Usage of a session, over its ended turns.
@@ -23,6 +23,16 @@ pub struct UsageObject {
     /// The sum of the four counts.
     #[serde(rename = "tokens")]
     total: u64,
+    /// What these tokens cost, in USD, if the model's price is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    total_cost_usd: Option<f64>,
+    /// Tokens that model calls cut by a crash may have used besides: nobody can
+    /// know, so they count against the limits.
+    #[serde(skip_serializing_if = "is_none")]
+    charged_tokens: u64,
+    /// What the active seconds cost, in USD.
+    cost_usd: f64,
 }
 
 /// Tokens; the four counts are disjoint.
@@ -55,24 +65,62 @@ impl From<Tokens> for TokensObject {
     }
 }
 
-impl From<SessionUsage> for UsageObject {
-    fn from(usage: SessionUsage) -> Self {
+impl UsageObject {
+    /// Usage of the session of that state; `hour` is what an hour costs, in USD.
+    pub fn new(frozen: &Frozen, state: &State, hour: f64) -> Self {
+        let usage = state.usage;
+        let active_seconds = usage.active_ms / 1000;
         Self {
-            active_seconds: usage.active_ms / 1000,
+            active_seconds,
             reported_turns: usage.reported_turns,
             unreported_turns: usage.unreported_turns,
             complete: usage.complete(),
             tokens: usage.tokens.into(),
             total: usage.tokens.total(),
+            total_cost_usd: frozen.cost(usage.tokens).map(Usd::as_dollars),
+            charged_tokens: state.charged.total(),
+            cost_usd: time_cost(active_seconds, hour),
         }
     }
+}
+
+/// What so many seconds cost at that price per hour, to the nano-dollar.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds stay far below the 53 bits that are exact"
+)]
+pub fn time_cost(seconds: u64, hour: f64) -> f64 {
+    let dollars = seconds as f64 * hour / 3600.0;
+    Usd::dollars(dollars).unwrap_or_default().as_dollars()
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use session::{Prices, SessionUsage};
 
     use super::*;
+    use crate::http::v3::sessions::testing::frozen;
+
+    fn shown(frozen: &Frozen, usage: SessionUsage, charged: Tokens) -> Value {
+        let state = State {
+            usage,
+            charged,
+            ..State::default()
+        };
+        json!(UsageObject::new(frozen, &state, 0.012))
+    }
+
+    const USED: Tokens = Tokens {
+        input: 1,
+        output: 2,
+        cache_write: 4,
+        cache_read: 8,
+    };
 
     #[test]
     fn usage_has_every_field_the_strict_readers_want() {
@@ -81,20 +129,33 @@ mod tests {
             reported_turns: 2,
             partial_turns: 0,
             unreported_turns: 1,
-            tokens: Tokens {
-                input: 1,
-                output: 2,
-                cache_write: 4,
-                cache_read: 8,
-            },
+            tokens: USED,
         };
         let want = json!({ "active_seconds": 2, "reported_turns": 2, "unreported_turns": 1, "complete": false,
             "input_tokens": 1, "output_tokens": 2, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 8,
-            "tokens": 15 });
-        assert_eq!(
-            serde_json::to_value(UsageObject::from(usage)).unwrap(),
-            want
-        );
+            "tokens": 15, "cost_usd": 0.000_006_667 });
+        assert_eq!(shown(&frozen(), usage, Tokens::default()), want);
+    }
+
+    #[test]
+    fn a_known_price_gives_a_cost_and_a_cut_call_is_told() {
+        let prices = Prices {
+            input: 3_000,
+            output: 15_000,
+            cache_write: 4_000,
+            cache_read: 300,
+        };
+        let frozen = Frozen {
+            prices: Some(prices),
+            ..frozen()
+        };
+        let usage = SessionUsage {
+            tokens: USED,
+            ..SessionUsage::default()
+        };
+        let shown = shown(&frozen, usage, USED);
+        assert_eq!(shown["total_cost_usd"], 0.000_051_4);
+        assert_eq!(shown["charged_tokens"], 15);
     }
 
     #[test]
@@ -107,7 +168,8 @@ mod tests {
                 unreported_turns,
                 ..SessionUsage::default()
             };
-            assert_eq!(UsageObject::from(usage).complete, complete);
+            let shown = shown(&frozen(), usage, Tokens::default());
+            assert_eq!(shown["complete"], complete);
         }
     }
 }

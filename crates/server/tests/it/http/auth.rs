@@ -78,6 +78,7 @@ async fn a_token_opens_its_session_as_far_as_its_scopes_go() {
         ("GET", format!("{theirs}/events"), 403, 403),
         ("POST", format!("{theirs}/messages"), 403, 403),
         ("GET", path.clone(), 403, 403),
+        ("PATCH", path.clone(), 403, 403),
         ("GET", "/v3/sessions".to_owned(), 403, 403),
         ("POST", "/v3/sessions".to_owned(), 403, 403),
         ("GET", format!("{path}/turns"), 403, 403),

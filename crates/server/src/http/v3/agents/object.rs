@@ -1,14 +1,13 @@
 //! An agent on the wire.
 
 use serde::Serialize;
-use session::Limits;
 use store::{AgentRow, RevisionRow};
 use utoipa::ToSchema;
 
 use super::wanted::hash;
 use crate::clock;
 use crate::config::Config;
-use crate::http::v3::limits::LimitsIn;
+use crate::http::v3::limits::{LimitsIn, LimitsObject};
 
 /// What runs: a prompt, a model, limits.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,7 +37,7 @@ pub struct AgentObject {
     active_revision: RevisionObject,
     /// Defaults for sessions.
     #[schema(value_type = LimitsIn)]
-    limits: Limits,
+    limits: LimitsObject,
     /// When it was made.
     created_at: String,
     /// When it was last changed.
@@ -95,7 +94,7 @@ impl AgentObject {
                 number,
                 digest,
             },
-            limits: row.limits,
+            limits: row.limits.into(),
             created_at: clock::rfc3339(row.created),
             updated_at: clock::rfc3339(row.updated),
         }
@@ -105,7 +104,7 @@ impl AgentObject {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use session::Millis;
+    use session::{Limits, Millis};
 
     use super::*;
     use crate::config::Settings;

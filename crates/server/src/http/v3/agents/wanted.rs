@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 use session::id::Noun;
-use session::{ModelRef, Provider};
+use session::{Limits, ModelRef, Provider};
 use sha2::{Digest, Sha256};
 use store::{AgentChange, AgentRow, NewAgent, NewCredential};
 use utoipa::ToSchema;
@@ -15,6 +15,7 @@ use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
 use crate::http::problem::Problem;
 use crate::http::v3::limits::LimitsIn;
+use crate::http::v3::price;
 
 /// Most characters of a name.
 const NAME: usize = 128;
@@ -75,6 +76,9 @@ pub async fn new_agent(app: &App, org: String, wanted: CreateAgent) -> Result<Ne
     let runtime = runtime::built(wanted.runtime.as_deref())?;
     let model = model(need(wanted.model, "model")?, runtime)?;
     let prompt = prompt(need(wanted.prompt, "prompt")?)?;
+    let limits = wanted.limits.map(|limits| limits.0.into());
+    let limits: Limits = limits.unwrap_or_default();
+    price::needed(price::of(app, &model), &model, &limits)?;
     let credential = credential(app, &org, wanted.credential, wanted.key.as_deref()).await?;
     Ok(NewAgent {
         id: clock::fresh(Noun::Agent),
@@ -88,10 +92,7 @@ pub async fn new_agent(app: &App, org: String, wanted: CreateAgent) -> Result<Ne
             .map(|key| brought(key, model.provider))
             .transpose()?,
         model: model.to_string(),
-        limits: wanted
-            .limits
-            .map(|limits| limits.0.into())
-            .unwrap_or_default(),
+        limits,
         credential,
         org,
         at: clock::now(),
@@ -117,10 +118,17 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
         .model
         .map(|text| model(text, &before.runtime))
         .transpose()?;
-    let provider = match &model {
-        Some(model) => model.provider,
-        None => provider_of(before)?,
+    let runs = match &model {
+        Some(model) => model.clone(),
+        None => self::model(before.active.model.clone(), &before.runtime)?,
     };
+    let provider = runs.provider;
+    let limits = wanted.limits.map(|limits| limits.0.into());
+    price::needed(
+        price::of(app, &runs),
+        &runs,
+        &limits.unwrap_or(before.limits),
+    )?;
     let found = credential(app, &before.org, wanted.credential, wanted.key.as_deref()).await?;
     Ok(AgentChange {
         revision: clock::fresh(Noun::Revision),
@@ -131,7 +139,7 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
             .map(|text| (text.clone(), hash(&text))),
         model: model.map(|model| model.to_string()),
         credential: sent.has("credential").then_some(found),
-        limits: wanted.limits.map(|limits| limits.0.into()),
+        limits,
         key: wanted.key.map(|key| brought(key, provider)).transpose()?,
         at: clock::now(),
     })
@@ -141,11 +149,6 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
 pub fn model(text: String, runtime: &str) -> Result<ModelRef, Problem> {
     let text = short(text, "model", NAME)?;
     ModelRef::parse(&text, runtime).map_err(|error| Problem::invalid("model", error.to_string()))
-}
-
-/// The provider of an agent's model.
-pub fn provider_of(agent: &AgentRow) -> Result<Provider, Problem> {
-    model(agent.active.model.clone(), &agent.runtime).map(|model| model.provider)
 }
 
 fn prompt(text: String) -> Result<String, Problem> {

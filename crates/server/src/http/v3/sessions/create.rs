@@ -23,7 +23,7 @@ use crate::http::json::Sent;
 use crate::http::problem::{Code, Problem};
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::said::{Input, KEY, Said};
-use crate::http::v3::{agents, credentials, messages, tokens};
+use crate::http::v3::{agents, credentials, messages, price, tokens};
 
 /// Fields of the contract that this build does not have yet.
 const UNBUILT: [&str; 4] = ["webhook", "destinations", "sources", "revision"];
@@ -132,7 +132,7 @@ async fn bear(
         Ok((
             status,
             Json(CreatedSession {
-                session: row.into(),
+                session: SessionObject::show(&app, row),
                 client_token: token.token,
             }),
         ))
@@ -242,6 +242,8 @@ async fn freeze(
         .map(|limits| Limits::from(limits.0))
         .unwrap_or_default()
         .over(agent.limits);
+    let prices = price::of(app, &model);
+    price::needed(prices, &model, &limits)?;
     Ok(Frozen {
         bounds: bounds(app, &model),
         agent: agent.id,
@@ -253,7 +255,7 @@ async fn freeze(
         credential,
         limits,
         on_interrupt: std::collections::BTreeMap::new(),
-        prices: None,
+        prices,
         caps: session::Caps::default(),
     })
 }
@@ -272,7 +274,9 @@ fn bounds(app: &App, model: &ModelRef) -> Bounds {
             .models
             .context_window
             .unwrap_or_else(|| app.models.window(model)),
-        ..Bounds::default()
+        loop_after: config.turns.loop_after,
+        model_seconds: config.models.model_seconds,
+        tool_seconds: config.turns.tool_seconds,
     }
 }
 

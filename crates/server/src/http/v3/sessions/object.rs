@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use session::{Frozen, Limits, State, id};
+use session::{Frozen, Millis, State, id, waiting};
 use store::SessionRow;
 use utoipa::ToSchema;
 
+use super::waiting::WaitingObject;
+use crate::app::App;
 use crate::clock;
-use crate::http::v3::limits::LimitsIn;
+use crate::http::v3::limits::{LimitsIn, LimitsObject};
 use crate::http::v3::usage::UsageObject;
 
 /// One durable conversation.
@@ -32,9 +34,15 @@ pub struct SessionObject {
     last_turn: Option<LastTurnObject>,
     /// What its ended turns used.
     usage: UsageObject,
-    /// Limits, its own over the agent's.
+    /// What it waits on; null at rest, but for a question to the user.
+    waiting_on: Option<WaitingObject>,
+    /// Limits as they hold now: changed ones, else its own over the agent's.
     #[schema(value_type = LimitsIn)]
-    limits: Limits,
+    limits: LimitsObject,
+    /// The newest checkpoint of its sandbox's files.
+    checkpoint: Option<FilesObject>,
+    /// The session it was forked from.
+    forked_from: Option<OriginObject>,
     /// The caller's own object, as sent.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Box<RawValue>>,
@@ -76,6 +84,28 @@ pub struct LastTurnObject {
     result_event_id: Option<String>,
 }
 
+/// The files of a sandbox at a moment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SessionCheckpoint)]
+pub struct FilesObject {
+    /// The checkpoint's id.
+    id: String,
+    /// What the facts up to this number did to the files is in it.
+    seq: u64,
+    /// When it was made.
+    created_at: String,
+}
+
+/// Where a fork comes from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Origin)]
+pub struct OriginObject {
+    /// The session.
+    session_id: String,
+    /// The last number of its log that both share.
+    seq: u64,
+}
+
 /// A page of sessions, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionPage {
@@ -85,21 +115,31 @@ pub struct SessionPage {
     pub next_cursor: Option<String>,
 }
 
-impl From<SessionRow> for SessionObject {
-    fn from(row: SessionRow) -> Self {
-        let Frozen {
-            agent,
-            credential,
-            limits,
-            ..
-        } = &row.frozen;
+impl SessionObject {
+    /// The session of that row as it is at this moment.
+    pub fn show(app: &App, row: SessionRow) -> Self {
+        Self::new(row, clock::now(), app.config.budgets.session_hour_usd)
+    }
+
+    fn new(row: SessionRow, now: Millis, hour: f64) -> Self {
+        let (frozen, state) = (&row.frozen, &row.state);
         Self {
-            agent_id: agent.clone(),
-            credential_id: credential.clone(),
-            agent_snapshot: snapshot(&row.frozen),
-            last_turn: last_turn(&row.id, &row.state),
-            usage: row.state.usage.into(),
-            limits: *limits,
+            agent_id: frozen.agent.clone(),
+            credential_id: frozen.credential.clone(),
+            agent_snapshot: snapshot(frozen),
+            last_turn: last_turn(&row.id, state),
+            usage: UsageObject::new(frozen, state, hour),
+            waiting_on: waiting(frozen, state, now).map(WaitingObject::from),
+            limits: state.limits(frozen).into(),
+            checkpoint: state.checkpoint.as_ref().map(|files| FilesObject {
+                id: files.id.clone(),
+                seq: files.seq,
+                created_at: clock::rfc3339(files.at),
+            }),
+            forked_from: state.origin.as_ref().map(|origin| OriginObject {
+                session_id: origin.session.clone(),
+                seq: origin.seq,
+            }),
             metadata: row
                 .metadata
                 .and_then(|text| RawValue::from_string(text).ok()),
@@ -149,28 +189,14 @@ fn last_turn(session: &str, state: &State) -> Option<LastTurnObject> {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use session::config::Bounds;
-    use session::fact::YieldReason;
-    use session::state::{EndedTurn, OpenTurn};
-    use session::{Millis, ModelRef};
+    use session::Limits;
+    use session::fact::{Files, YieldReason};
+    use session::state::{EndedTurn, OpenTurn, Origin};
 
     use super::*;
+    use crate::http::v3::sessions::testing::frozen;
 
     fn row(state: State) -> SessionRow {
-        let frozen = Frozen {
-            agent: "agt_1".into(),
-            revision: 3,
-            prompt: "secret of the agent".into(),
-            prompt_hash: "sha256:00".into(),
-            model: ModelRef::parse("test/demo", "native").unwrap(),
-            runtime: "native".into(),
-            credential: "managed".into(),
-            limits: Limits::default(),
-            bounds: Bounds::default(),
-            on_interrupt: std::collections::BTreeMap::new(),
-            prices: None,
-            caps: session::Caps::default(),
-        };
         SessionRow {
             id: "ses_1".into(),
             org: "org_1".into(),
@@ -180,14 +206,14 @@ mod tests {
             head: state.head,
             input_cursor: 0,
             epoch: 1,
-            frozen,
+            frozen: frozen(),
             metadata: Some("{\"b\":1.50,\"a\":12345678901234567890123}".into()),
             state,
         }
     }
 
     fn shown(state: State) -> Value {
-        serde_json::to_value(SessionObject::from(row(state))).unwrap()
+        json!(SessionObject::new(row(state), Millis(7), 0.012))
     }
 
     #[test]
@@ -200,8 +226,11 @@ mod tests {
         let mut session = shown(state);
         session["usage"].take();
         session["metadata"].take();
+        assert_eq!(session["waiting_on"]["what"], "quota");
+        session["waiting_on"].take();
         let want = json!({ "id": "ses_1", "status": "queued", "head": 1, "input_cursor": 0, "agent_id": "agt_1",
             "credential_id": "managed", "last_turn": null, "usage": null, "limits": {}, "metadata": null, "key": null,
+            "waiting_on": null, "checkpoint": null, "forked_from": null,
             "agent_snapshot": { "prompt_hash": "sha256:00", "model": "test/demo", "runtime": "native", "revision": 3,
                 "agent_revision_number": 3 },
             "created_at": "1970-01-01T00:00:00.000Z" });
@@ -209,8 +238,39 @@ mod tests {
     }
 
     #[test]
+    fn limits_files_and_origin_are_those_of_now() {
+        let state = State {
+            limits: Some(Limits {
+                tokens: Some(5),
+                ..Limits::default()
+            }),
+            checkpoint: Some(Files {
+                id: "ckp_1".to_owned(),
+                seq: 4,
+                at: Millis(0),
+            }),
+            origin: Some(Origin {
+                session: "ses_0".to_owned(),
+                seq: 3,
+                turns: 1,
+            }),
+            ..State::default()
+        };
+        let session = shown(state);
+        assert_eq!(session["limits"], json!({ "tokens": 5 }));
+        assert_eq!(
+            session["forked_from"],
+            json!({ "session_id": "ses_0", "seq": 3 })
+        );
+        let want = json!({ "id": "ckp_1", "seq": 4, "created_at": "1970-01-01T00:00:00.000Z" });
+        assert_eq!(session["checkpoint"], want);
+        assert_eq!(session["waiting_on"], Value::Null, "at rest");
+    }
+
+    #[test]
     fn metadata_comes_back_as_it_was_written() {
-        let text = serde_json::to_string(&SessionObject::from(row(State::default()))).unwrap();
+        let object = SessionObject::new(row(State::default()), Millis(0), 0.0);
+        let text = serde_json::to_string(&object).unwrap();
         assert!(
             text.contains("\"metadata\":{\"b\":1.50,\"a\":12345678901234567890123}"),
             "{text}"
