@@ -3,12 +3,31 @@
 //! Only what differs from the template is kept: the upper layers of the sandbox's
 //! overlays.
 
+mod compare;
+mod cursor;
+mod freeze;
+mod grow;
+mod lease;
+mod manifest;
+mod pack;
 mod pieces;
+mod reach;
+mod read;
+mod restore;
+mod save;
+mod seen;
+mod walk;
 
+pub(crate) use freeze::thaw;
+pub(crate) use manifest::Place;
 pub use pieces::{Get, Pieces, Put};
+pub(crate) use restore::{Files, Ground};
+
+use save::Save;
 
 use crate::error::Error;
 use crate::hands::Hands;
+use crate::sandbox::Sandbox;
 
 /// A checkpoint that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +56,29 @@ impl Hands {
     /// [`Error::Lost`] if there is no sandbox, [`Error::Damaged`] if `last` cannot be
     /// read, [`Error::Refused`] where the files cannot be reached, and those of the pieces.
     pub async fn checkpoint(&self, owner: &str, last: Option<&str>) -> Result<Saved, Error> {
-        let _ = (owner, last);
-        Err(Error::Refused("no checkpoints are made yet".to_owned()))
+        let remote = self.remote(owner).filter(|remote| remote.alive());
+        let remote = remote.ok_or_else(|| Error::Lost("there is none".to_owned()))?;
+        // One at a time: the end of one would let the sandbox go on under the other.
+        let _alone = remote.saving().await;
+        let _room = self.room().await;
+        let save = Save {
+            owner,
+            folder: remote.folder().to_owned(),
+            state: remote.state().clone(),
+            pieces: self.pieces(),
+        };
+        save.run(last).await
     }
 
     /// Bytes written to the disk of the owner's sandbox so far; `None` where it
     /// has no disk of its own, or does not live.
     #[must_use]
     pub fn written(&self, owner: &str) -> Option<u64> {
-        let _ = owner;
-        None
+        let remote = self.remote(owner)?;
+        let state = remote.state().clone();
+        if !state.own_disk {
+            return None;
+        }
+        reach::written(remote.folder(), &state).ok()
     }
 }

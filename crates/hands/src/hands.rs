@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::checkpoint::Pieces;
+use crate::checkpoint::{Files, Pieces, thaw};
 use crate::config::{Dial, HandsConfig, Limits, Resolve};
 use crate::container::net::Network;
 use crate::container::spec::State;
@@ -27,6 +27,8 @@ use crate::table::{Slot, Table};
 
 /// Launchers that run at once: they compete for the same processors.
 const STARTS: usize = 8;
+/// Checkpoints made or restored at once: each holds some tens of MiB meanwhile.
+const AT_ONCE: usize = 4;
 
 /// How an owner came to its sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +78,10 @@ struct Inner {
     config: HandsConfig,
     starter: Starter,
     outward: Outward,
-    #[expect(dead_code, reason = "the next commit makes checkpoints")]
     pieces: Pieces,
     table: Mutex<Table>,
     starts: Semaphore,
+    room: Semaphore,
     refill: Notify,
     restock: Notify,
     tasks: TaskTracker,
@@ -112,6 +114,7 @@ impl Hands {
             pieces,
             table: Mutex::default(),
             starts: Semaphore::new(STARTS),
+            room: Semaphore::new(AT_ONCE),
             refill: Notify::new(),
             restock: Notify::new(),
             tasks: TaskTracker::new(),
@@ -203,6 +206,22 @@ impl Hands {
         self.inner.table().find(owner)?.state().network.clone()
     }
 
+    /// The owner's sandbox as the hands hold it.
+    pub(crate) fn remote(&self, owner: &str) -> Option<Arc<Remote>> {
+        self.inner.table().find(owner)
+    }
+
+    /// Where the pieces of checkpoints are kept.
+    pub(crate) fn pieces(&self) -> &Pieces {
+        &self.inner.pieces
+    }
+
+    /// Waits until there is room for one more checkpoint in the making.
+    pub(crate) async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.inner.room.acquire().await.ok()
+    }
+
     pub(crate) fn starter(&self) -> &Starter {
         &self.inner.starter
     }
@@ -234,6 +253,8 @@ impl Inner {
         match found {
             Ok(remote) => {
                 let remote = Arc::new(remote);
+                // The server before may have been killed while it read the files.
+                thaw(&remote.state().groups);
                 let range = self.range(remote.state().uid);
                 self.table().adopt(Arc::clone(&remote), range);
                 self.watch(remote);
@@ -253,9 +274,6 @@ impl Inner {
         limits: Limits,
         from: Option<&str>,
     ) -> Result<Obtained, Error> {
-        if from.is_some() {
-            return Err(Error::Refused("no checkpoints are restored yet".to_owned()));
-        }
         loop {
             let slot = self.table().slot(owner);
             if let Some(held) = slot.get()
@@ -267,7 +285,7 @@ impl Inner {
             }
             let mut started = Started::Found;
             let filled = slot.get_or_try_init(|| async {
-                let (remote, how) = self.take(limits).await?;
+                let (remote, how) = self.take(owner, limits, from).await?;
                 started = how;
                 if let Err(error) = remote.give_to(owner) {
                     self.bury(&remote).await;
@@ -304,9 +322,21 @@ impl Inner {
         }
     }
 
-    /// A sandbox that is nobody's.
-    async fn take(self: &Arc<Self>, limits: Limits) -> Result<(Arc<Remote>, Started), Error> {
-        if limits == self.config.limits {
+    /// A sandbox that is nobody's; with the files of a checkpoint always a new one.
+    async fn take(
+        self: &Arc<Self>,
+        owner: &str,
+        limits: Limits,
+        from: Option<&str>,
+    ) -> Result<(Arc<Remote>, Started), Error> {
+        let (files, how) = match from {
+            Some(from) => (
+                Some(Files::of(&self.pieces, owner, from).await?),
+                Started::Restored,
+            ),
+            None => (None, Started::Cold),
+        };
+        if files.is_none() && limits == self.config.limits {
             while let Some(warm) = { self.table().take_warm() } {
                 self.refill.notify_one();
                 if warm.sound().await {
@@ -318,25 +348,24 @@ impl Inner {
         let (give, given) = oneshot::channel();
         let inner = Arc::clone(self);
         // A start goes on when nobody waits for it any more: what it made must be kept.
+        let usual = files.is_none() && limits == self.config.limits;
         self.tasks.spawn(async move {
-            if let Err(Ok(unwanted)) = give.send(inner.start(limits).await) {
-                inner.keep_or_bury(unwanted).await;
+            let started = inner.start(limits, files).await;
+            match give.send(started) {
+                Err(Ok(unwanted)) if usual => inner.table().warm_up(unwanted),
+                Err(Ok(unwanted)) => inner.bury(&unwanted).await,
+                Err(Err(_)) | Ok(()) => {}
             }
         });
         let lost = |_| Error::Launch("the hands were closed".to_owned());
-        Ok((given.await.map_err(lost)??, Started::Cold))
+        Ok((given.await.map_err(lost)??, how))
     }
 
-    async fn keep_or_bury(&self, remote: Arc<Remote>) {
-        let usual = remote.state().limits == self.config.limits;
-        if usual {
-            self.table().warm_up(remote);
-        } else {
-            self.bury(&remote).await;
-        }
-    }
-
-    async fn start(self: &Arc<Self>, limits: Limits) -> Result<Arc<Remote>, Error> {
+    async fn start(
+        self: &Arc<Self>,
+        limits: Limits,
+        files: Option<Files>,
+    ) -> Result<Arc<Remote>, Error> {
         let full = || {
             Error::Refused(format!(
                 "{} sandboxes are alive already",
@@ -347,9 +376,13 @@ impl Inner {
             .table()
             .reserve(self.config.max_sandboxes)
             .ok_or_else(full)?;
+        let _room = match &files {
+            Some(_) => self.room.acquire().await.ok(),
+            None => None,
+        };
         let until = Instant::now() + self.config.boot_deadline;
         let made = match timeout_at(until, self.starts.acquire()).await {
-            Ok(_permit) => self.make(range, limits, until).await,
+            Ok(_permit) => self.make(range, limits, files.as_ref(), until).await,
             Err(_) => Err(Error::Deadline("there was no turn to start a sandbox")),
         };
         let remote = made.inspect_err(|_| {
@@ -358,6 +391,11 @@ impl Inner {
         })?;
         self.table().started(Arc::clone(&remote));
         self.watch(Arc::clone(&remote));
+        // Files may have taken long to restore; the guest may not to come up.
+        let until = match files {
+            Some(_) => Instant::now() + self.config.boot_deadline,
+            None => until,
+        };
         let ready = timeout_at(until, remote.ready()).await;
         let late = Err(Error::Deadline("the guest did not come up"));
         if let Err(error) = ready.unwrap_or(late) {
@@ -369,12 +407,21 @@ impl Inner {
         Ok(remote)
     }
 
-    async fn make(&self, range: u32, limits: Limits, until: Instant) -> Result<Arc<Remote>, Error> {
+    async fn make(
+        &self,
+        range: u32,
+        limits: Limits,
+        files: Option<&Files>,
+        until: Instant,
+    ) -> Result<Arc<Remote>, Error> {
         let now = now_ms();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let id = format!("sbx_{now:x}_{number:x}_{:04x}", rand::random::<u16>());
         let uid = self.starter.uid(range);
-        let state = self.starter.start(&id, uid, limits, now, until).await?;
+        let state = self
+            .starter
+            .start(&id, uid, limits, files, now, until)
+            .await?;
         self.restock.notify_one();
         let folder = self.starter.folder(&id);
         match Remote::new(folder.clone(), state, self.config.answer_deadline) {
@@ -410,7 +457,7 @@ impl Inner {
     async fn keep_warm(self: Arc<Self>) {
         loop {
             while self.wants_warm() && !self.stop.is_cancelled() {
-                match self.start(self.config.limits).await {
+                match self.start(self.config.limits, None).await {
                     Ok(remote) => self.table().warm_up(remote),
                     Err(error) => {
                         tracing::warn!(%error, "no warm sandbox");

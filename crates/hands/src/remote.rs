@@ -36,6 +36,7 @@ pub(crate) struct Remote {
     life: Life,
     link: watch::Sender<Link>,
     client: Client,
+    saving: tokio::sync::Mutex<()>,
 }
 
 impl Remote {
@@ -55,6 +56,7 @@ impl Remote {
             life,
             link,
             client: Client::new(heard, Patience::new(answer)),
+            saving: tokio::sync::Mutex::default(),
         })
     }
 
@@ -104,6 +106,16 @@ impl Remote {
     /// Its state as on disk.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its folder on the host.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Waits until no other checkpoint of it is made.
+    pub(crate) async fn saving(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.saving.lock().await
     }
 
     /// Makes it somebody's, on disk first.

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
 
+use crate::checkpoint::{Files, Ground, Place};
 use crate::config::{DriverKind, HandsConfig, Launcher, Limits};
 use crate::container::cgroup::{self, Hierarchies};
 use crate::container::spec::{LAUNCH, Spec, State, Walls};
@@ -114,12 +115,13 @@ impl Starter {
         root.then(|| self.uid_base + range * RANGE)
     }
 
-    /// Starts one. What a failed start left is removed.
+    /// Starts one, with these files. What a failed start left is removed.
     pub(crate) async fn start(
         &self,
         id: &str,
         uid: Option<u32>,
         limits: Limits,
+        files: Option<&Files>,
         created_ms: i64,
         until: Instant,
     ) -> Result<State, Error> {
@@ -141,12 +143,21 @@ impl Starter {
             walls,
         };
         let folder = spec.folder.clone();
-        let launched = match timeout_at(until, self.disk(&spec)).await {
-            Ok(Ok(disk)) => self.launch(&spec, disk, until).await,
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(Error::Deadline("the disk was not made")),
+        let launched = async {
+            let disk = timeout_at(until, self.disk(&spec))
+                .await
+                .map_err(|_| Error::Deadline("the disk was not made"))??;
+            let left = until.saturating_duration_since(Instant::now());
+            // All files are there before anything runs: what dies half-way has no
+            // `state.json` and is never taken for a sandbox. Each piece has a
+            // deadline of its own.
+            if let Some(files) = files {
+                let ground = ground(&spec, disk.as_ref())?;
+                files.fill(ground, &spec.folder).await?;
+            }
+            self.launch(&spec, disk, Instant::now() + left).await
         };
-        match launched {
+        match launched.await {
             Ok(state) => Ok(state),
             Err(error) => {
                 let log = fs::read_to_string(folder.join("guest.log")).unwrap_or_default();
@@ -220,6 +231,30 @@ impl Starter {
             hierarchies: &walls.hierarchies,
         })
     }
+}
+
+/// Where the layers of a sandbox will be.
+fn ground(spec: &Spec, disk: Option<&OwnedFd>) -> Result<Ground, Error> {
+    let made = |path: PathBuf| {
+        fs::create_dir_all(&path)?;
+        fs::File::open(path).map(OwnedFd::from)
+    };
+    let folder = match (disk, &spec.walls) {
+        (Some(disk), _) => disk.try_clone(),
+        (None, Some(_)) => made(spec.folder.join("disk")),
+        (None, None) => made(spec.folder.clone()),
+    };
+    let shift = spec.walls.as_ref().and_then(|walls| walls.uid);
+    let places: &[Place] = match (&spec.walls, shift) {
+        (None, _) => &[Place::Workspace],
+        (Some(_), None) => &[Place::Root],
+        (Some(_), Some(_)) => &[Place::Root, Place::Usr],
+    };
+    Ok(Ground {
+        folder: folder.map_err(Error::io("reach the disk of a new sandbox"))?,
+        shift,
+        places,
+    })
 }
 
 /// What the walls of this host's sandboxes are made of.

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 use crate::error::Error;
 
 /// For one piece of a few MiB, to or from wherever it is kept.
-#[expect(dead_code, reason = "the next commit makes checkpoints")]
 const PIECE: Duration = Duration::from_secs(60);
 
 /// Keeps a piece of an owner's files and says under which name.
@@ -30,7 +29,6 @@ pub struct Pieces {
     pub get: Get,
 }
 
-#[expect(dead_code, reason = "the next commit makes checkpoints")]
 impl Pieces {
     /// Keeps nothing: for hands that make no checkpoints.
     #[must_use]

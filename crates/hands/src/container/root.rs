@@ -13,6 +13,9 @@ use super::dev;
 use super::spec::{Spec, Walls};
 use super::sys::{self, Done, trying};
 
+/// What is written is whole files and folders, whatever the kernel's defaults: a
+/// checkpoint has nothing else.
+const PLAIN: &str = ",redirect_dir=off,metacopy=off";
 /// Where programs come from.
 const USR: &str = "/usr";
 
@@ -45,8 +48,8 @@ pub(super) fn shifted(
     let layers = Layers::make(&disk, Some(uid))?;
     sys::mount_shifted(&walls.template, &place.base, userns)?;
     sys::mount_shifted(USR, &place.usr, userns)?;
-    overlay(&place.base, &layers.root, &place.root, "")?;
-    overlay(&place.usr, &layers.usr, &place.root.join("usr"), "")?;
+    overlay(&place.base, &layers.root, &place.root, PLAIN)?;
+    overlay(&place.usr, &layers.usr, &place.root.join("usr"), PLAIN)?;
     dev::devices(&place.root)?;
     dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
     Ok(Root {
@@ -127,7 +130,12 @@ struct Layers {
 impl Layers {
     fn make(disk: &Path, owner: Option<u32>) -> Done<Self> {
         let make = |name: &str| {
-            let path = folder(&disk.join(name))?;
+            let path = disk.join(name);
+            // A restored one is as it was.
+            if path.exists() {
+                return Ok(path);
+            }
+            let path = folder(&path)?;
             if let Some(owner) = owner {
                 sys::chown(&path, owner)?;
             }

@@ -13,6 +13,8 @@ use hands::{
 };
 use serde_json::Value;
 
+use crate::pieces::Kept;
+
 /// Nobody gets out.
 pub fn no_dial() -> Dial {
     Arc::new(|_: Target| {
@@ -156,9 +158,18 @@ impl Bench {
     }
 
     pub async fn with(change: impl FnOnce(HandsConfig) -> HandsConfig) -> Self {
+        Self::open(change, Pieces::none()).await
+    }
+
+    /// With a place for checkpoints.
+    pub async fn keeping(kept: &Kept) -> Self {
+        Self::open(|config| config, kept.pieces()).await
+    }
+
+    pub async fn open(change: impl FnOnce(HandsConfig) -> HandsConfig, pieces: Pieces) -> Self {
         let dir = Folder::new();
         let config = change(config(dir.path()));
-        let hands = Hands::open(config, no_dial(), no_resolve(), Pieces::none())
+        let hands = Hands::open(config, no_dial(), no_resolve(), pieces)
             .await
             .unwrap();
         Self { hands, dir }

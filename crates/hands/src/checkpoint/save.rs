@@ -1,0 +1,262 @@
+//! Making a checkpoint: walk, read, compress and keep at the same time, and only
+//! then the manifest. What was put before a failure is named by nothing.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, spawn_blocking};
+
+use super::Saved;
+use super::compare;
+use super::freeze::Frozen;
+use super::manifest::{Chunk, Kind, Layer, Manifest, Pack, Part};
+use super::pack;
+use super::pieces::Pieces;
+use super::reach::Reach;
+use super::read::{Contents, Full};
+use super::seen::Seen;
+use super::walk::{Walked, walk};
+use crate::container::spec::{State, started};
+use crate::error::Error;
+
+/// Full packs that wait to be compressed, while the sandbox stands still.
+const WAITING: usize = 4;
+
+/// What to save.
+pub(super) struct Save<'a> {
+    /// Whose files.
+    pub(super) owner: &'a str,
+    /// The sandbox's folder on the host.
+    pub(super) folder: PathBuf,
+    /// And its state.
+    pub(super) state: State,
+    /// Where pieces go.
+    pub(super) pieces: &'a Pieces,
+}
+
+/// What was read.
+struct Draft {
+    walked: Vec<Walked>,
+    chunks: Vec<Chunk>,
+    seen: Seen,
+}
+
+impl Save<'_> {
+    /// Makes the checkpoint.
+    pub(super) async fn run(self, last: Option<&str>) -> Result<Saved, Error> {
+        let (last, name) = match last {
+            Some(name) => (self.last(name).await?, name.to_owned()),
+            None => (Manifest::default(), String::new()),
+        };
+        let last = Arc::new(last);
+        let (send, full) = mpsc::channel(WAITING);
+        let reach = Reach::find(&self.folder, &self.state)?;
+        let frozen = Frozen::freeze(&self.state.groups).await?;
+        let (folder, before) = (self.folder.clone(), Arc::clone(&last));
+        let (pid, since) = (self.state.pid, self.state.pid_started);
+        let reading = spawn_blocking(move || {
+            let draft = read(&reach, &before, &folder, name, send);
+            drop(frozen);
+            if started(pid) != Some(since) {
+                // Its folder may have been cleared away as it was read.
+                return Err(Error::Lost("it ended".to_owned()));
+            }
+            draft
+        });
+        let kept = self.keep(full).await;
+        let draft = reading
+            .await
+            .map_err(|error| Error::Lost(error.to_string()))??;
+        self.finish(&last, draft, kept?).await
+    }
+
+    /// The last manifest. One that cannot be read is as good as none: the files
+    /// are here, and will be safe again.
+    async fn last(&self, name: &str) -> Result<Manifest, Error> {
+        let piece = self.pieces.fetch(self.owner, name).await;
+        match piece.and_then(|piece| Manifest::decode(&piece)) {
+            Err(error @ Error::Damaged(_)) => {
+                tracing::warn!(owner = self.owner, %error, "the last checkpoint is of no use");
+                Ok(Manifest::default())
+            }
+            other => other,
+        }
+    }
+
+    /// Compresses packs as they are read and keeps them.
+    async fn keep(&self, mut full: mpsc::Receiver<Full>) -> Result<Vec<(u32, Pack, u64)>, Error> {
+        let most = available_parallelism().map_or(2, NonZero::get).min(4);
+        let (mut work, mut kept) = (JoinSet::new(), Vec::new());
+        loop {
+            tokio::select! {
+                pack = full.recv(), if work.len() < most => match pack {
+                    Some((number, raw)) => {
+                        let (pieces, owner) = (self.pieces.clone(), self.owner.to_owned());
+                        work.spawn(one(number, raw, pieces, owner));
+                    }
+                    None => break,
+                },
+                Some(done) = work.join_next() => kept.push(joined(done)?),
+            }
+        }
+        while let Some(done) = work.join_next().await {
+            kept.push(joined(done)?);
+        }
+        kept.sort_unstable_by_key(|(number, ..)| *number);
+        Ok(kept)
+    }
+
+    async fn finish(
+        &self,
+        last: &Manifest,
+        draft: Draft,
+        kept: Vec<(u32, Pack, u64)>,
+    ) -> Result<Saved, Error> {
+        let same = !last.layers.is_empty() && compare::nothing_changed(&draft.walked, last);
+        let mut added: u64 = kept.iter().map(|(_, _, bytes)| bytes).sum();
+        let packs = last
+            .packs
+            .iter()
+            .cloned()
+            .chain(kept.into_iter().map(|(_, pack, _)| pack));
+        let layers = draft.walked.into_iter().map(|walked| walked.layer);
+        let manifest = Manifest {
+            packs: packs.collect(),
+            chunks: draft.chunks,
+            layers: layers.collect(),
+        };
+        let manifest = compact(manifest);
+        let (files, bytes) = manifest.count();
+        let mut seen = draft.seen;
+        let unchanged = same && added == 0;
+        if !unchanged {
+            let piece = manifest.encode()?;
+            added += piece.len() as u64;
+            seen.manifest = self.pieces.keep(self.owner, piece).await?;
+        }
+        let folder = self.folder.clone();
+        let saved = Saved {
+            manifest: seen.manifest.clone(),
+            packs: manifest.packs.into_iter().map(|pack| pack.name).collect(),
+            files,
+            bytes,
+            added,
+            unchanged,
+        };
+        // Without it all is read next time; nothing else depends on it.
+        let noted = spawn_blocking(move || seen.write(&folder)).await;
+        if let Ok(Err(error)) = noted {
+            tracing::warn!(%error, "what was seen of a sandbox is not noted");
+        }
+        Ok(saved)
+    }
+}
+
+/// While the sandbox stands still.
+fn read(
+    reach: &Reach,
+    last: &Manifest,
+    folder: &Path,
+    name: String,
+    full: mpsc::Sender<Full>,
+) -> Result<Draft, Error> {
+    let mut now = Seen::now();
+    let mut walked = walk(reach)?;
+    if let Some(seen) = Seen::read(folder, &name) {
+        compare::take_known(&mut walked, last, &seen);
+    }
+    now.manifest = name;
+    let as_it_was = walked.iter().all(|walked| walked.unread.is_empty())
+        && compare::nothing_changed(&walked, last);
+    let tired = if as_it_was {
+        vec![false; last.packs.len()]
+    } else {
+        compare::tired(last)
+    };
+    compare::forget_tired(&mut walked, last, &tired);
+    let mut contents = Contents::new(last, &tired, full);
+    contents.read(reach, &mut walked)?;
+    now.stamps = walked
+        .iter_mut()
+        .map(|walked| std::mem::take(&mut walked.stamps))
+        .collect();
+    Ok(Draft {
+        walked,
+        chunks: contents.chunks,
+        seen: now,
+    })
+}
+
+async fn one(
+    number: u32,
+    raw: Vec<u8>,
+    pieces: Pieces,
+    owner: String,
+) -> Result<(u32, Pack, u64), Error> {
+    let content = raw.len() as u32;
+    let sealed = spawn_blocking(move || pack::seal(&raw)).await;
+    let (piece, hash) = sealed
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(Error::io("compress the files of a sandbox"))?;
+    let bytes = piece.len() as u64;
+    let name = pieces.keep(&owner, Bytes::clone(&piece)).await?;
+    let pack = Pack {
+        name,
+        hash,
+        raw: content,
+    };
+    Ok((number, pack, bytes))
+}
+
+fn joined<T>(done: Result<Result<T, Error>, tokio::task::JoinError>) -> Result<T, Error> {
+    done.map_err(|error| Error::Lost(error.to_string()))?
+}
+
+/// Without contents and packs that nothing names.
+fn compact(mut manifest: Manifest) -> Manifest {
+    const UNUSED: u32 = u32::MAX;
+    let mut chunks = vec![UNUSED; manifest.chunks.len()];
+    let mut packs = vec![UNUSED; manifest.packs.len()];
+    let (mut kept_chunks, mut kept_packs) = (Vec::new(), Vec::new());
+    for part in parts(&mut manifest.layers) {
+        let at = part.chunk as usize;
+        let (Some(place), Some(chunk)) = (chunks.get_mut(at), manifest.chunks.get(at)) else {
+            continue;
+        };
+        if *place == UNUSED {
+            let (Some(pack), Some(content)) = (
+                packs.get_mut(chunk.pack as usize),
+                manifest.packs.get(chunk.pack as usize),
+            ) else {
+                continue;
+            };
+            if *pack == UNUSED {
+                *pack = kept_packs.len() as u32;
+                kept_packs.push(content.clone());
+            }
+            *place = kept_chunks.len() as u32;
+            kept_chunks.push(Chunk {
+                pack: *pack,
+                ..*chunk
+            });
+        }
+        part.chunk = *place;
+    }
+    (manifest.chunks, manifest.packs) = (kept_chunks, kept_packs);
+    manifest
+}
+
+fn parts(layers: &mut [Layer]) -> impl Iterator<Item = &mut Part> {
+    let folders = layers.iter_mut().flat_map(|layer| &mut layer.folders);
+    let things = folders.flat_map(|folder| &mut folder.things);
+    let parts = things.filter_map(|thing| match &mut thing.kind {
+        Kind::File { parts, .. } => Some(parts),
+        _ => None,
+    });
+    parts.flatten()
+}

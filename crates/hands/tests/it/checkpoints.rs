@@ -1,0 +1,149 @@
+//! Files of a sandbox kept, and found again in another one.
+
+use hands::{Error, Started};
+
+use crate::pieces::Kept;
+use crate::support::{Bench, run, says, text};
+
+/// Everything of a tree that a program inside can see, and a digest of it.
+const LOOK: &str = "cd /workspace && find . -printf '%P %y %m %U:%G %s %T@ %l\\n' | sort \
+    && find . -type f -print0 | sort -z | xargs -0 -r sha256sum";
+
+#[tokio::test]
+async fn files_are_the_same_in_a_sandbox_of_another_node() {
+    let kept = Kept::new();
+    let (one, two) = (Bench::keeping(&kept).await, Bench::keeping(&kept).await);
+    let first = one.sandbox("a").await;
+    says(
+        &first,
+        "mkdir -p a/b 'with space' && echo one > a/one && echo two > 'a/b/two' && ln -s ../one a/b/link \
+         && ln a/one a/b/hard && mkfifo pipe && : > empty && chmod 4750 a/one && chmod 700 a/b \
+         && touch -d 2001-02-03T04:05:06.789 a/b && head -c 3000000 /dev/urandom > large \
+         && rm /etc/os-release && rm -r /etc/ssl && mkdir /etc/ssl && echo x > /etc/ssl/mine \
+         && echo tool > /usr/local/bin/tool && rm /usr/bin/env",
+    )
+    .await;
+    let saved = one.hands.checkpoint("a", None).await.unwrap();
+    assert!(!saved.unchanged && saved.added > 3_000_000, "{saved:?}");
+    let was = says(&first, LOOK).await;
+    let (other, how) = {
+        let obtained = two
+            .hands
+            .obtain("a", None, Some(&saved.manifest))
+            .await
+            .unwrap();
+        (obtained.sandbox, (obtained.started, obtained.fresh))
+    };
+    assert_eq!(how, (Started::Restored, true));
+    assert_eq!(says(&other, LOOK).await, was);
+    assert_eq!(says(&other, "stat -c %h a/one").await, "2");
+    assert_eq!(
+        says(&other, "ls /etc/ssl; cat /usr/local/bin/tool").await,
+        "mine\ntool"
+    );
+    for gone in ["/etc/os-release", "/usr/bin/env"] {
+        assert_ne!(
+            run(&other, &format!("test -e {gone}")).await.exit_code,
+            Some(0),
+            "{gone}"
+        );
+    }
+    one.end().await;
+    two.end().await;
+}
+
+#[tokio::test]
+async fn what_is_unchanged_is_not_kept_twice() {
+    let kept = Kept::new();
+    let bench = Bench::keeping(&kept).await;
+    let sandbox = bench.sandbox("a").await;
+    says(
+        &sandbox,
+        "for n in $(seq 500); do head -c 2000 /dev/urandom > $n; done",
+    )
+    .await;
+    let first = bench.hands.checkpoint("a", None).await.unwrap();
+    let pieces = kept.count();
+    let again = bench
+        .hands
+        .checkpoint("a", Some(&first.manifest))
+        .await
+        .unwrap();
+    assert_eq!((again.unchanged, again.added), (true, 0), "{again:?}");
+    assert_eq!(again.manifest, first.manifest);
+    assert_eq!(kept.count(), pieces);
+    says(&sandbox, "echo more >> 7; mv 8 eight; cp 9 nine").await;
+    let second = bench
+        .hands
+        .checkpoint("a", Some(&first.manifest))
+        .await
+        .unwrap();
+    assert!(
+        !second.unchanged && second.added < first.added / 10,
+        "{second:?} {first:?}"
+    );
+    let was = says(&sandbox, LOOK).await;
+    bench.hands.destroy("a").await.unwrap();
+    let back = bench
+        .hands
+        .obtain("a", None, Some(&second.manifest))
+        .await
+        .unwrap();
+    assert_eq!(says(&back.sandbox, LOOK).await, was);
+    // What was just restored is known as well.
+    let third = bench
+        .hands
+        .checkpoint("a", Some(&second.manifest))
+        .await
+        .unwrap();
+    assert!(third.unchanged, "{third:?}");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_damaged_piece_starts_nothing() {
+    let kept = Kept::new();
+    let bench = Bench::keeping(&kept).await;
+    let sandbox = bench.sandbox("a").await;
+    says(&sandbox, "head -c 100000 /dev/urandom > f").await;
+    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    bench.hands.destroy("a").await.unwrap();
+    for piece in saved.packs.iter().chain([&saved.manifest]) {
+        let path = kept.piece(piece);
+        let good = std::fs::read(&path).unwrap();
+        for at in [0, 9, good.len() / 2, good.len() - 1] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            std::fs::write(&path, &bad).unwrap();
+            damaged(&bench, &saved.manifest).await;
+        }
+        std::fs::write(&path, &good[..good.len() - 1]).unwrap();
+        damaged(&bench, &saved.manifest).await;
+        std::fs::remove_file(&path).unwrap();
+        damaged(&bench, &saved.manifest).await;
+        std::fs::write(&path, &good).unwrap();
+    }
+    let back = bench
+        .hands
+        .obtain("a", None, Some(&saved.manifest))
+        .await
+        .unwrap();
+    assert_eq!(
+        text(&run(&back.sandbox, "wc -c < f").await).trim(),
+        "100000"
+    );
+    bench.end().await;
+}
+
+async fn damaged(bench: &Bench, manifest: &str) {
+    let error = bench
+        .hands
+        .obtain("a", None, Some(manifest))
+        .await
+        .err()
+        .unwrap();
+    assert!(matches!(error, Error::Damaged(_)), "{error}");
+    assert_eq!(bench.hands.stats().alive, 0);
+    let left = std::fs::read_dir(bench.dir.path().join("sandboxes")).unwrap();
+    assert_eq!(left.count(), 0);
+}
