@@ -9,7 +9,9 @@ use crate::db::{Tx, values};
 use crate::digest::digest;
 use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
-use crate::{Birth, Error, Once, Store, Wake, hearing, leases, projection, tokens};
+use crate::{
+    Birth, Error, Once, Origin, Store, Wake, hearing, leases, lineage, projection, tokens,
+};
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (org, scope, key) DO NOTHING";
@@ -21,17 +23,20 @@ const PROMPT_IS_THERE: &str = "SELECT CAST(1 AS BIGINT) FROM prompts WHERE hash 
 const PINNED: &str =
     "INSERT INTO pinned (session, frozen, prompt, metadata) VALUES ($1, $2, $3, $4)";
 const SESSION: &str = "INSERT INTO sessions \
-    (id, org, agent, key, created, status, head, input_cursor, epoch, node, due, state, placed) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    (id, org, agent, key, created, status, head, input_cursor, epoch, node, due, state, placed, origin) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 impl Store {
-    /// Makes a session with its first facts, in one durable transaction.
+    /// Makes a session with its first facts, in one durable transaction. What it
+    /// costs to fork does not depend on how long the log is.
     ///
     /// # Errors
-    /// As every write.
+    /// For a fork [`Error::NotFound`] if the org has no such origin, and
+    /// [`Error::Stale`] if its log does not go that far. As every write.
     pub async fn create_session(&self, mut new: NewSession) -> Result<Created, Error> {
         let placed = self.place(&new.id, std::mem::take(&mut new.drafts)).await?;
-        let facts = Facts::new(&new.id, 0, new.at, placed)?;
+        let shared = new.origin.as_ref().map_or(0, Origin::shared);
+        let facts = Facts::new(&new.id, shared, new.at, placed)?;
         let node = match &new.birth {
             Some(birth) => self.nodes().must_last(&birth.node, birth.until),
             None => None,
@@ -88,6 +93,9 @@ impl Birthing {
             leases::last(tx, &birth.node, until).await?;
         }
         let leased = birth.is_some();
+        if let Some(origin) = &new.origin {
+            lineage::fork(tx, &new.org, &new.id, origin).await?;
+        }
         let row = insert(tx, &new, birth, facts.len()).await?;
         facts.write(tx).await?;
         if let Some(token) = &new.token {
@@ -145,7 +153,7 @@ async fn insert(
     tx: &mut Tx<'_>,
     new: &NewSession,
     birth: Option<&Birth>,
-    head: u64,
+    own: u64,
 ) -> Result<SessionRow, Error> {
     let prompt = digest(&new.frozen.prompt);
     if tx
@@ -167,7 +175,8 @@ async fn insert(
         Some(birth) => (1u64, Some(&birth.node)),
         None => (0, None),
     };
-    let project = &new.project;
+    let shared = new.origin.as_ref().map_or(0, Origin::shared);
+    let (project, head) = (&new.project, shared + own);
     let row = values![
         &new.id,
         &new.org,
@@ -182,6 +191,7 @@ async fn insert(
         project.due,
         &project.state,
         birth.is_some(),
+        (shared > 0).then_some(shared),
     ];
     tx.exec(SESSION, &row).await?;
     Ok(SessionRow {

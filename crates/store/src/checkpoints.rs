@@ -80,7 +80,7 @@ impl Store {
     /// If the database cannot be read.
     pub async fn checkpoints(&self, session: &str) -> Result<Vec<Checkpoint>, Error> {
         let mut found = Vec::new();
-        for span in self.spans(session).await?.into_iter().rev() {
+        for span in self.spans(session, 0).await?.into_iter().rev() {
             let values = values![&span.source, span.from, span.to];
             for row in self.db().rows(OF_SESSION, values).await? {
                 found.push(read(row)?);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use session::Level;
+use session::{Level, id};
 
 use crate::db::{Row, Value, values};
 use crate::facts::{self, PUBLIC, WHOLE, rank};
+use crate::lineage::Span;
 use crate::{Error, Logged, Store};
 
 /// Which events of a session.
@@ -69,17 +70,17 @@ impl KindFilter {
     }
 }
 
-/// The session's own line first: without it there is nothing to see.
-const OWNED: &str = "SELECT head FROM sessions WHERE org = $1 AND id = $2";
-
+/// As many events as are read where they are asked for.
+const FEW: usize = 64;
 /// Most facts read at a time for a fold.
 const FOLD: usize = 256;
 
 /// The query for these filters; values follow in the order of [`values_of`].
 fn select(query: &EventQuery) -> String {
-    let mut sql =
-        format!("SELECT {PUBLIC} FROM events WHERE session = $1 AND seq > $2 AND level <= $3");
-    let mut next = 4;
+    let mut sql = format!(
+        "SELECT {PUBLIC} FROM events WHERE session = $1 AND seq > $2 AND seq <= $3 AND level <= $4"
+    );
+    let mut next = 5;
     if query.turn.is_some() {
         sql.push_str(&format!(" AND turn = ${next}"));
         next += 1;
@@ -98,10 +99,11 @@ fn select(query: &EventQuery) -> String {
     sql
 }
 
-fn values_of(session: &str, query: EventQuery) -> Vec<Value> {
-    let mut values: Vec<_> = values![session, query.after, rank(query.level)].into();
-    values.extend(query.turn.map(Value::from));
-    values.extend(query.kind.map(|kind| match kind {
+fn values_of(span: &Span, query: &EventQuery) -> Vec<Value> {
+    let after = query.after.max(span.from - 1);
+    let mut values: Vec<_> = values![&span.source, after, span.to, rank(query.level)].into();
+    values.extend(query.turn.as_ref().map(Value::from));
+    values.extend(query.kind.as_ref().map(|kind| match kind {
         KindFilter::Exact(text) | KindFilter::Prefix(text) | KindFilter::Suffix(text) => {
             Value::from(text)
         }
@@ -115,11 +117,14 @@ fn one() -> String {
 }
 
 fn whole() -> String {
-    format!("SELECT {WHOLE} FROM events WHERE session = $1 AND seq > $2 ORDER BY seq LIMIT $3")
+    format!(
+        "SELECT {WHOLE} FROM events WHERE session = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4"
+    )
 }
 
-pub(crate) fn logged(rows: Vec<Row>) -> Result<Vec<Arc<Logged>>, Error> {
-    let event = |row| Ok(Arc::new(Logged::new(facts::read(row)?)));
+/// Events as they stand in the log of `session`, wherever they are stored.
+pub(crate) fn logged(session: &str, rows: Vec<Row>) -> Result<Vec<Arc<Logged>>, Error> {
+    let event = |row| Ok(Arc::new(Logged::new(facts::read(session, row)?)));
     rows.into_iter().map(event).collect()
 }
 
@@ -134,12 +139,8 @@ impl Store {
         session: &str,
         query: EventQuery,
     ) -> Result<Vec<Arc<Logged>>, Error> {
-        self.owned(org, session).await?;
-        logged(
-            self.db()
-                .rows(select(&query), values_of(session, query))
-                .await?,
-        )
+        let spans = self.reach(org, session).await?;
+        self.read(session, &spans, query).await
     }
 
     /// One event, without what only the brain may read.
@@ -147,10 +148,27 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such session or it no such event.
     pub async fn event(&self, org: &str, session: &str, seq: u64) -> Result<Arc<Logged>, Error> {
-        self.owned(org, session).await?;
-        let row = self.db().row(one(), values![session, seq]).await?;
-        let event = facts::read(row.ok_or(Error::NotFound)?)?;
+        let spans = self.reach(org, session).await?;
+        let span = spans.iter().find(|span| span.has(seq));
+        let source = &span.ok_or(Error::NotFound)?.source;
+        let row = self.db().row(one(), values![source, seq]).await?;
+        let event = facts::read(session, row.ok_or(Error::NotFound)?)?;
         Ok(Arc::new(Logged::new(event)))
+    }
+
+    /// The number of the event of that id. A fork knows its ancestors' events,
+    /// as far as it has them, by the ids they were given there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the org has no such session or the id names no
+    /// event it could have.
+    pub async fn event_named(&self, org: &str, session: &str, id: &str) -> Result<u64, Error> {
+        let spans = self.reach(org, session).await?;
+        let seq = spans.iter().find_map(|span| {
+            id::event_seq(&span.source, id)
+                .filter(|seq| span.has(*seq) && i64::try_from(*seq).is_ok())
+        });
+        seq.ok_or(Error::NotFound)
     }
 
     /// The whole of what an event shows in part; `None` if it shows all.
@@ -176,19 +194,22 @@ impl Store {
     /// # Errors
     /// If the log cannot be read.
     pub async fn fold_source(&self, session: &str, after: u64) -> Result<Vec<Arc<Logged>>, Error> {
-        let rows = self
-            .db()
-            .rows(whole(), values![session, after, FOLD as u64])
-            .await?;
-        let mut facts = Vec::with_capacity(rows.len());
-        for row in rows {
-            let mut event = facts::read(row)?;
-            if let Some(content) = &event.content
-                && let Some(body) = self.whole_body(content).await?
-            {
-                event.draft.body = body;
+        let mut facts = Vec::new();
+        for span in self.spans(session, after).await? {
+            let (after, left) = (after.max(span.from - 1), (FOLD - facts.len()) as u64);
+            let values = values![&span.source, after, span.to, left];
+            for row in self.db().rows(whole(), values).await? {
+                let mut event = facts::read(session, row)?;
+                if let Some(content) = &event.content
+                    && let Some(body) = self.whole_body(content).await?
+                {
+                    event.draft.body = body;
+                }
+                facts.push(Arc::new(Logged::new(event)));
             }
-            facts.push(Arc::new(Logged::new(event)));
+            if facts.len() == FOLD {
+                break;
+            }
         }
         Ok(facts)
     }
@@ -205,17 +226,33 @@ impl Store {
             limit,
             ..EventQuery::default()
         };
-        logged(
-            self.db()
-                .few(select(&query), values_of(session, query))
-                .await?,
-        )
+        let spans = self.spans(session, after).await?;
+        self.read(session, &spans, query).await
     }
 
-    /// The head of an org's session.
-    pub(crate) async fn owned(&self, org: &str, session: &str) -> Result<u64, Error> {
-        let row = self.db().row(OWNED, values![org, session]).await?;
-        row.ok_or(Error::NotFound)?.count()
+    /// Events of these spans.
+    async fn read(
+        &self,
+        session: &str,
+        spans: &[Span],
+        mut query: EventQuery,
+    ) -> Result<Vec<Arc<Logged>>, Error> {
+        let mut events = Vec::new();
+        for span in spans.iter().filter(|span| span.to > query.after) {
+            let values = values_of(span, &query);
+            let sql = select(&query);
+            let rows = if query.limit <= FEW {
+                self.db().few(sql, values).await?
+            } else {
+                self.db().rows(sql, values).await?
+            };
+            query.limit -= rows.len();
+            events.extend(logged(session, rows)?);
+            if query.limit == 0 {
+                break;
+            }
+        }
+        Ok(events)
     }
 }
 
@@ -224,7 +261,7 @@ impl Store {
 pub(crate) fn queries() -> Vec<String> {
     let kinds = [KindFilter::Exact, KindFilter::Prefix, KindFilter::Suffix]
         .map(|kind| Some(kind("x".to_owned())));
-    let mut queries = vec![OWNED.to_owned(), one(), whole()];
+    let mut queries = vec![one(), whole()];
     for kind in kinds.into_iter().chain([None]) {
         for turn in [None, Some("x".to_owned())] {
             queries.push(select(&EventQuery {

@@ -96,9 +96,10 @@ fn level(rank: i64) -> Result<Level, Error> {
     })
 }
 
-/// An event from its columns.
-pub(crate) fn read(mut row: Row) -> Result<Event, Error> {
-    let session = row.text()?;
+/// An event from its columns, as it stands in the log of `session`: its own, or
+/// that of a fork of where it was written. The id tells where that was.
+pub(crate) fn read(session: &str, mut row: Row) -> Result<Event, Error> {
+    let source = row.text()?;
     let seq = row.count()?;
     let at = row.millis()?;
     let draft = Draft {
@@ -113,8 +114,8 @@ pub(crate) fn read(mut row: Row) -> Result<Event, Error> {
     };
     let content: Option<Content> = row.opt_text()?.map(|text| parse(&text)).transpose()?;
     Ok(Event {
-        id: id::event(&session, seq),
-        session,
+        id: id::event(&source, seq),
+        session: session.to_owned(),
         seq,
         at,
         draft,

@@ -84,7 +84,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such session.
     pub async fn follow(&self, org: &str, session: &str, after: u64) -> Result<Follow, Error> {
-        self.owned(org, session).await?;
+        self.reach(org, session).await?;
         Ok(Follow {
             // In this order: what is appended from here on is told, what was
             // appended before is read.

@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such session.
     pub async fn create_token(&self, org: &str, session: &str, new: NewToken) -> Result<(), Error> {
-        self.owned(org, session).await?;
+        self.reach(org, session).await?;
         let (org, session) = (org.to_owned(), session.to_owned());
         self.db()
             .change(move |tx| async move { insert(tx, &org, &session, &new).await }.boxed())

@@ -7,6 +7,7 @@ use session::id;
 
 use crate::db::values;
 use crate::events::logged;
+use crate::lineage::Span;
 use crate::{Error, Logged, Store};
 
 /// A turn of a session.
@@ -23,10 +24,10 @@ pub struct Turn {
 // The condition repeats the words of the index `events_turns`, or it would not
 // be used.
 const STARTED: &str = "SELECT session, seq, at, turn, type, level, actor, body, refs, CAST(NULL AS TEXT), content \
-    FROM events WHERE session = $1 AND seq < $2 AND type IN ('turn.started', 'turn.completed') \
-    ORDER BY seq DESC LIMIT $3";
+    FROM events WHERE session = $1 AND seq >= $2 AND seq <= $3 AND type IN ('turn.started', 'turn.completed') \
+    ORDER BY seq DESC LIMIT $4";
 const OF_TURN: &str = "SELECT session, seq, at, turn, type, level, actor, body, refs, CAST(NULL AS TEXT), content \
-    FROM events WHERE session = $1 AND turn = $2 AND type IN ('turn.started', 'turn.completed') ORDER BY seq";
+    FROM events WHERE session = $1 AND turn = $2 AND type IN ('turn.started', 'turn.completed') AND seq >= $3 AND seq <= $4 ORDER BY seq";
 
 impl Store {
     /// The newest turns below number `before` (all if `None`), newest first.
@@ -40,23 +41,25 @@ impl Store {
         before: Option<u32>,
         limit: usize,
     ) -> Result<Vec<Turn>, Error> {
-        self.owned(org, session).await?;
+        let spans = self.reach(org, session).await?;
         let below = match before {
             None => u64::MAX,
-            Some(number) => match self.turn_of(session, number).await? {
+            Some(number) => match self.turn_of(session, &spans, number).await? {
                 Some(turn) => turn.started.event.seq,
                 None => return Ok(Vec::new()),
             },
         };
         // A turn that began below ended below, too: turns follow one another.
-        let ends = (limit as u64).saturating_mul(2);
-        let rows = self
-            .db()
-            .rows(STARTED, values![session, below, ends])
-            .await?;
+        let ends = limit.saturating_mul(2);
+        let mut events = Vec::new();
+        for span in spans.iter().rev() {
+            let (to, left) = (span.to.min(below - 1), (ends - events.len()) as u64);
+            let values = values![&span.source, span.from, to, left];
+            events.extend(logged(session, self.db().rows(STARTED, values).await?)?);
+        }
         let mut turns = Vec::new();
         let mut completed = None;
-        for event in logged(rows)? {
+        for event in events {
             if event.event.draft.kind == "turn.completed" {
                 completed = Some(event);
             } else {
@@ -72,16 +75,40 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if the org has no such session or it no such turn.
     pub async fn turn(&self, org: &str, session: &str, number: u32) -> Result<Turn, Error> {
-        self.owned(org, session).await?;
-        self.turn_of(session, number).await?.ok_or(Error::NotFound)
+        let spans = self.reach(org, session).await?;
+        let turn = self.turn_of(session, &spans, number).await?;
+        turn.ok_or(Error::NotFound)
     }
 
-    async fn turn_of(&self, session: &str, number: u32) -> Result<Option<Turn>, Error> {
-        let rows = self
-            .db()
-            .few(OF_TURN, values![session, id::turn(session, number)])
-            .await?;
-        let mut events = logged(rows)?.into_iter();
+    /// The turn of that id. A fork knows its ancestors' turns, as far as it has
+    /// them, by the ids they were given there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the org has no such session or it no such turn.
+    pub async fn turn_named(&self, org: &str, session: &str, id: &str) -> Result<Turn, Error> {
+        let spans = self.reach(org, session).await?;
+        let number = |span: &Span| id::turn_number(&span.source, id);
+        let number = spans.iter().find_map(number).ok_or(Error::NotFound)?;
+        let turn = self.turn_of(session, &spans, number).await?;
+        turn.filter(|turn| turn.started.event.draft.turn.as_deref() == Some(id))
+            .ok_or(Error::NotFound)
+    }
+
+    /// A turn by its number. One that was open where the session was forked has
+    /// its beginning in one span and its end in another.
+    async fn turn_of(
+        &self,
+        session: &str,
+        spans: &[Span],
+        number: u32,
+    ) -> Result<Option<Turn>, Error> {
+        let mut events = Vec::new();
+        for span in spans {
+            let turn = id::turn(&span.source, number);
+            let values = values![&span.source, turn, span.from, span.to];
+            events.extend(logged(session, self.db().few(OF_TURN, values).await?)?);
+        }
+        let mut events = events.into_iter();
         let started = events.next();
         started
             .map(|started| turn(started, events.next()))
@@ -95,7 +122,7 @@ fn turn(started: Arc<Logged>, completed: Option<Arc<Logged>>) -> Result<Turn, Er
         .draft
         .turn
         .as_deref()
-        .and_then(|turn| id::turn_number(&event.session, turn));
+        .and_then(|turn| turn.rsplit_once('_')?.1.parse().ok());
     let number = number.ok_or_else(|| Error::Corrupt {
         what: "turn",
         why: format!("{} names none", event.id),

@@ -19,6 +19,7 @@ mod credentials;
 mod disk;
 mod events;
 mod follow;
+mod forks;
 mod full;
 mod history;
 mod keys;
