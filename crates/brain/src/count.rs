@@ -53,14 +53,11 @@ fn bytes(text: &str) -> u64 {
     text.len() as u64
 }
 
-/// Whether a failure only says that this server does not count: a turn need not
-/// fail for that. What would fail the call as well is left to be told.
-pub(crate) fn not_counted(error: &ModelError) -> bool {
-    use ErrorKind::{BadRequest, Broken, NotFound, Overloaded, RateLimited, Timeout};
-    match error.kind {
-        BadRequest | NotFound | RateLimited | Overloaded | Timeout | Broken => true,
-        ErrorKind::Auth | ErrorKind::Spend | ErrorKind::ContextFull => false,
-    }
+/// Whether a turn can do without the count that failed: the bound is as safe.
+/// What would fail the call as well is left to be told. A window that is too
+/// small is told by the call itself.
+pub(crate) fn can_do_without(error: &ModelError) -> bool {
+    !matches!(error.kind, ErrorKind::Auth | ErrorKind::Spend)
 }
 
 /// The number in the answer to a question for it.

@@ -28,7 +28,7 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// What would fail the answer as well: a refused key, an account without
-    /// money, a conversation beyond the window, a script that cannot be read.
+    /// money, a script that cannot be read.
     fn count<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<u64, ModelError>>;
 }
 

@@ -12,7 +12,7 @@ use reqwest::header::HeaderMap;
 use session::{Reply, Stop, Tokens};
 
 use crate::api::{Api, Want};
-use crate::count::{counted, most_tokens, not_counted};
+use crate::count::{can_do_without, counted, most_tokens};
 use crate::model::{Ask, Deltas, Model, Purpose};
 use crate::retry::persist;
 use crate::wire::client::Endpoint;
@@ -119,7 +119,7 @@ impl Model for Remote {
             };
             match persist(&patience, ask, None, attempt).await {
                 Ok(answer) => Ok(counted(&answer).unwrap_or_else(|| most_tokens(ask))),
-                Err(error) if not_counted(&error) => Ok(most_tokens(ask)),
+                Err(error) if can_do_without(&error) => Ok(most_tokens(ask)),
                 Err(error) => Err(error),
             }
         }

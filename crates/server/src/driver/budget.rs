@@ -11,8 +11,6 @@ use store::{Amount, Cap, Reserved};
 use super::run::{Run, Stopped};
 use crate::clock;
 
-/// Output tokens that an answer must be allowed at least.
-const LEAST: u64 = 1;
 /// Tokens added to the bytes that were streamed, for what is not shown.
 const UNSEEN: u64 = 64;
 
@@ -80,7 +78,7 @@ impl Run {
             Err(error) => return Ok(Allowed::Unknown(error)),
         };
         let output = self.output(input, (tokens, usd)).min(ask.max_tokens.into());
-        let granted = if output < LEAST {
+        let granted = if output < self.least() {
             None
         } else {
             self.reserve(&caps, input, output).await?
@@ -114,6 +112,11 @@ impl Run {
         model.count(ask).await
     }
 
+    /// Output tokens that an answer must be allowed at least.
+    fn least(&self) -> u64 {
+        self.app.models.min_output(&self.frozen.model).into()
+    }
+
     /// Output tokens that are left after that input.
     fn output(&self, input: u64, (tokens, usd): (Option<u64>, Option<Usd>)) -> u64 {
         let by_tokens = tokens.map_or(u64::MAX, |left| left.saturating_sub(input));
@@ -143,7 +146,7 @@ impl Run {
         if caps.is_empty() {
             return Ok(Some(output));
         }
-        let (least, most) = (self.amount(input, LEAST), self.amount(input, output));
+        let (least, most) = (self.amount(input, self.least()), self.amount(input, output));
         let store = &self.app.store;
         let reserved = store
             .reserve(&self.session, self.epoch, caps, least, most)

@@ -264,3 +264,35 @@ async fn a_conversation_near_its_window_is_summarised_and_goes_on() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_full_window_leads_to_a_summary_and_the_turn_goes_on() {
+    let server = Server::start();
+    let session = server
+        .play(json!([
+            bash("echo one"),
+            { "fail": "context", "times": 1, "say": "after {{results}}" },
+            { "say": "never" }
+        ]))
+        .await;
+    let end = server.turn_end(&session, 1).await;
+    assert_eq!(end["body"]["yield_reason"], "completed", "{end}");
+    let events = server.events(&session).await;
+    let compacted = |e: &&Value| e["type"] == "context.compacted";
+    assert_eq!(events.iter().filter(compacted).count(), 1, "{events:#?}");
+    // The results went into the summary; the script goes on where it was.
+    assert_eq!(server.result(&session).await, "after 0");
+    // The refused question cost nothing: two answers and a summary did.
+    let row = server.get(&format!("/v3/sessions/{session}")).await;
+    assert_eq!(row["usage"]["input_tokens"], 30, "{row}");
+}
+
+#[tokio::test]
+async fn an_input_that_never_fits_is_told_as_such() {
+    let server = Server::start();
+    let session = server
+        .play(json!([{ "fail": "context", "times": -1 }]))
+        .await;
+    let end = server.turn_end(&session, 1).await;
+    assert_eq!(end["body"]["error"]["code"], "context_full", "{end}");
+}
