@@ -191,7 +191,7 @@ impl Held {
     async fn put(&self, tx: &mut Tx<'_>, session: &str) -> Result<(), Error> {
         let Amount { tokens, usd } = self.amount;
         for (scope, period) in &self.names {
-            tx.exec(HOLD, &values![tokens, usd.0, scope, period])
+            tx.row(HOLD, &values![tokens, usd.0, scope, period])
                 .await?;
         }
         let row = values![session, tokens, usd.0, json(&self.names)];

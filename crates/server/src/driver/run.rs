@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use session::{Command, Duty, Fold, Frozen, duty};
 use store::Amount;
@@ -19,6 +20,9 @@ use crate::clock;
 /// Facts after which the fold is kept, so that the next run need not fold all
 /// of a long log.
 const LONG: u64 = 1024;
+
+/// How long a session that failed is left alone; shorter than any lease.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a run stopped before its session was at rest.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,7 @@ async fn drive(app: App, born: Born, handle: Handle) {
         Ok(run) => run,
         Err(stopped) => {
             tracing::error!(error = %stopped, "the session cannot be taken up");
+            pause(&app).await;
             return reaper::release(&app, &session, epoch).await;
         }
     };
@@ -87,9 +92,21 @@ async fn drive(app: App, born: Born, handle: Handle) {
                 tracing::warn!(%error, "the log does not say so");
             }
         }
-        Err(error) => tracing::error!(%error, "the run stopped"),
+        Err(error) => {
+            tracing::error!(%error, "the run stopped");
+            pause(&app).await;
+        }
     }
     reaper::release(&app, &session, epoch).await;
+}
+
+/// Waits before a session that failed is tried again: what made it fail, a
+/// database that is away, a log that cannot be read, seldom passes at once.
+async fn pause(app: &App) {
+    tokio::select! {
+        () = tokio::time::sleep(PAUSE) => {}
+        () = app.drain.cancelled() => {}
+    }
 }
 
 impl Run {

@@ -111,23 +111,75 @@ impl Server {
         child.wait().unwrap();
     }
 
+    /// Waits until the server has ended by itself.
+    pub fn died(&mut self) {
+        let mut child = self.child.take().unwrap();
+        let ended = child.wait().unwrap();
+        assert!(!ended.success(), "it ended well: {ended}");
+    }
+
+    /// The next launch crashes nowhere.
+    pub fn disarm(&mut self) {
+        self.env.remove("OC_DRILL_POINT");
+    }
+
     /// Ends the first process of every sandbox of this server with SIGKILL.
     pub fn kill_sandboxes(&self) {
-        let Ok(sandboxes) = std::fs::read_dir(self.data.path().join("hands/sandboxes")) else {
-            return;
-        };
-        for folder in sandboxes.flatten() {
-            let Ok(text) = std::fs::read_to_string(folder.path().join("state.json")) else {
-                continue;
-            };
-            let state: Value = serde_json::from_str(&text).unwrap_or_default();
-            if let Some(pid) = state["pid"].as_i64() {
-                let _ = Command::new("kill")
-                    .args(["-KILL", &pid.to_string()])
-                    .stderr(Stdio::null())
-                    .status();
+        for (_, pid) in self.sandboxes() {
+            let _ = Command::new("kill")
+                .args(["-KILL", &pid.to_string()])
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+
+    /// All files of the blob store.
+    pub fn blobs(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.data.path().join("blobs")];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    files.push(entry.path());
+                }
             }
         }
+        files
+    }
+
+    /// The first processes of the sandboxes of this server, by their owners.
+    fn sandboxes(&self) -> Vec<(String, i64)> {
+        let folder = self.data.path().join("hands/sandboxes");
+        let states = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let read = |folder: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(folder.path().join("state.json")).ok()?;
+            let state: Value = serde_json::from_str(&text).ok()?;
+            let owner = state["owner"].as_str().unwrap_or_default().to_owned();
+            Some((owner, state["pid"].as_i64()?))
+        };
+        states.filter_map(read).collect()
+    }
+
+    /// Waits until the session has a sandbox in which something runs.
+    pub async fn sandbox_runs(&self, session: &str) {
+        wait_until(|| {
+            let mine = self
+                .sandboxes()
+                .into_iter()
+                .find(|(owner, _)| owner == session);
+            mine.is_some_and(|(_, pid)| {
+                let children = format!("/proc/{pid}/task/{pid}/children");
+                std::fs::read_to_string(children).is_ok_and(|pids| !pids.trim().is_empty())
+            })
+        })
+        .await;
+    }
+
+    /// Waits until the session has no sandbox.
+    pub async fn sandbox_gone(&self, session: &str) {
+        wait_until(|| self.sandboxes().iter().all(|(owner, _)| owner != session)).await;
     }
 
     /// Ends the server with SIGTERM; true if it ended well.
@@ -285,6 +337,18 @@ impl Drop for Server {
         }
         self.kill_sandboxes();
     }
+}
+
+/// Waits until something outside the server is so.
+async fn wait_until(so: impl Fn() -> bool) {
+    let look = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look)
+        .await
+        .expect("it did not come to that");
 }
 
 /// An input that makes `test/script` play these replies.

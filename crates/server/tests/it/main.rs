@@ -7,6 +7,7 @@ mod cli;
 mod clients;
 mod crashes;
 mod drill;
+mod durable;
 mod gate;
 mod harness;
 mod http;

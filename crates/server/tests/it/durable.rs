@@ -1,0 +1,6 @@
+//! The promises under load and under time: nothing hangs in silence, and a
+//! budget is a budget.
+
+mod budgets;
+mod files;
+mod time;
