@@ -14,6 +14,7 @@ mod readers;
 mod sqlite;
 mod tx;
 mod value;
+mod wal;
 mod writer;
 
 use std::borrow::Cow;

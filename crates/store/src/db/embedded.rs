@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::pen::Pen;
 use super::readers::{self, Near, Query};
 use super::writer::{Fails, Job, Op, Work, Writer};
-use super::{Counters, Health, Row, Tx, Value, sqlite};
+use super::{Counters, Health, Row, Tx, Value, sqlite, wal};
 use crate::Error;
 
 /// Writes that may wait; more of them wait at the door.
@@ -36,6 +36,8 @@ struct Doors {
     writes: Option<mpsc::Sender<Box<dyn Job>>>,
     reads: Option<mpsc::Sender<Query>>,
     threads: Vec<JoinHandle<()>>,
+    /// Ends with the pen.
+    log: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
@@ -46,7 +48,13 @@ impl Embedded {
     ) -> Result<Self, Error> {
         let (writes, jobs) = mpsc::channel(QUEUE);
         let at = path.to_owned();
-        let conn = blocking(move || sqlite::open_writer(&at)).await?;
+        let told = health.clone();
+        let open = move || {
+            let mut conn = sqlite::open_writer(&at)?;
+            let log = wal::beside(&mut conn, &at, told)?;
+            Ok((conn, log))
+        };
+        let (conn, log) = blocking(open).await?;
         let pen = Arc::new(Pen::new(Writer {
             conn,
             health: health.clone(),
@@ -61,6 +69,7 @@ impl Embedded {
             writes: Some(writes),
             reads: None,
             threads: vec![thread],
+            log: Some(log),
         };
         Ok(Self {
             path: path.to_owned(),
@@ -173,11 +182,13 @@ impl Embedded {
         drop((doors.writes, doors.reads));
         let pen = self.pen.clone();
         let join = move || {
-            for thread in doors.threads {
-                // A thread that panicked has been told of by its callers.
-                let _ = thread.join();
-            }
+            // A thread that panicked has been told of by its callers.
+            doors
+                .threads
+                .into_iter()
+                .for_each(|thread| drop(thread.join()));
             pen.put_away();
+            doors.log.into_iter().for_each(|thread| drop(thread.join()));
             Ok(())
         };
         self.near.close();

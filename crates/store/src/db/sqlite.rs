@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
@@ -84,7 +85,11 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
 
 fn set_up(conn: &Connection) -> Result<(), Error> {
     conn.set_prepared_statement_cache_capacity(PREPARED);
-    conn.busy_timeout(BUSY).map_err(|error| classify(&error))
+    // Else the plan may depend on the values, and some statements (those with a
+    // `LIMIT $1`) would be prepared anew each time.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .and_then(|_| conn.busy_timeout(BUSY))
+        .map_err(|error| classify(&error))
 }
 
 /// Runs a statement; how many rows it touched.
@@ -182,7 +187,7 @@ mod tests {
 
     use std::os::unix::fs::PermissionsExt;
 
-    use rusqlite::ffi;
+    use rusqlite::{StatementStatus, ffi};
 
     use super::*;
 
@@ -231,6 +236,20 @@ mod tests {
                 "{file:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_statement_is_prepared_once_whatever_its_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = open_writer(&folder.path().join("oc.db")).unwrap();
+        conn.execute_batch("CREATE TABLE t (n BIGINT)").unwrap();
+        let sql = "SELECT n FROM t WHERE n > $1 LIMIT $2";
+        for limit in 1..4 {
+            rows(&conn, sql, &[Value::Int(0), Value::Int(limit)]).unwrap();
+        }
+        let kept = conn.prepare_cached(sql).unwrap();
+        assert_eq!(kept.get_status(StatementStatus::Run), 3);
+        assert_eq!(kept.get_status(StatementStatus::RePrepare), 0);
     }
 
     #[test]
