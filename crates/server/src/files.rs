@@ -40,6 +40,8 @@ struct Mark {
     written: Option<u64>,
     /// When that was.
     saved: Millis,
+    /// When it was first found at work.
+    begun: Millis,
     /// When to look at it again.
     next: Millis,
     /// When its time was last counted.

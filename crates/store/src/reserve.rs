@@ -27,6 +27,14 @@ type Name = (String, String);
 pub enum Reserved {
     /// This much may be spent; what is not capped is granted as asked.
     Granted(Amount),
+    /// Not even the least is left of this cap now, but other sessions hold some of
+    /// it and may not use it all.
+    Held {
+        /// The cap's scope.
+        scope: String,
+        /// Its period.
+        period: String,
+    },
     /// Not even the least is left of this cap.
     Spent {
         /// The cap's scope.
@@ -41,7 +49,7 @@ const OPEN: &str = "INSERT INTO caps (scope, period, tokens, usd, held_tokens, h
     ON CONFLICT (scope, period) DO NOTHING";
 // Without SKIP: a cap that another one changes is waited for.
 const HOLD: &str = "UPDATE caps SET held_tokens = held_tokens + $1, held_usd = held_usd + $2 \
-    WHERE scope = $3 AND period = $4 RETURNING tokens + held_tokens, usd + held_usd";
+    WHERE scope = $3 AND period = $4 RETURNING tokens, usd, held_tokens, held_usd";
 const SPEND: &str = "UPDATE caps SET held_tokens = held_tokens - $1, held_usd = held_usd - $2, \
     tokens = tokens + $3, usd = usd + $4 WHERE scope = $5 AND period = $6";
 const SPENT: &str = "SELECT tokens, usd FROM caps WHERE scope = $1 AND period = $2";
@@ -125,33 +133,39 @@ impl Wish {
         if let Some(held) = before {
             held.end(tx, Amount::default()).await?;
             for name in held.names {
-                let sum = taken.entry(name).or_default();
-                sum.tokens = sum.tokens.saturating_sub(held.amount.tokens);
-                sum.usd.0 = sum.usd.0.saturating_sub(held.amount.usd.0);
+                let Taken { held: all, .. } = taken.entry(name).or_default();
+                all.tokens = all.tokens.saturating_sub(held.amount.tokens);
+                all.usd = all.usd.less(held.amount.usd);
             }
         }
         self.grant(tx, &taken).await
     }
 
+    /// Whether this is less than the least that is of use.
+    fn too_little(&self, granted: Amount) -> bool {
+        granted.tokens < self.least.tokens || granted.usd < self.least.usd
+    }
+
     async fn grant(
         self,
         tx: &mut Tx<'_>,
-        taken: &BTreeMap<Name, Amount>,
+        taken: &BTreeMap<Name, Taken>,
     ) -> Result<Reserved, Error> {
         let mut granted = Amount {
             tokens: self.most.tokens.min(LARGEST),
             usd: self.most.usd.min(Usd(LARGEST)),
         };
         for cap in &self.caps {
-            granted = fit(
-                granted,
-                cap,
-                taken.get(&name(cap)).copied().unwrap_or_default(),
-            );
-            if granted.tokens < self.least.tokens || granted.usd < self.least.usd {
-                return Ok(Reserved::Spent {
-                    scope: cap.scope.clone(),
-                    period: cap.period.clone(),
+            let taken = taken.get(&name(cap)).copied().unwrap_or_default();
+            granted = fit(granted, cap, taken.all());
+            if self.too_little(granted) {
+                let (scope, period) = name(cap);
+                // What others hold is given back as far as they do not use it.
+                let without = fit(self.least, cap, taken.spent);
+                return Ok(if self.too_little(without) {
+                    Reserved::Spent { scope, period }
+                } else {
+                    Reserved::Held { scope, period }
                 });
             }
         }
@@ -166,14 +180,37 @@ impl Wish {
     }
 }
 
-/// What is spent and reserved of a cap. Its row is this transaction's from here on.
-async fn open(tx: &mut Tx<'_>, (scope, period): &Name) -> Result<Amount, Error> {
+/// What is gone of a cap.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken {
+    spent: Amount,
+    /// Reserved, by whomever.
+    held: Amount,
+}
+
+impl Taken {
+    fn all(self) -> Amount {
+        Amount {
+            tokens: self.spent.tokens.saturating_add(self.held.tokens),
+            usd: self.spent.usd.plus(self.held.usd),
+        }
+    }
+}
+
+/// What is gone of a cap. Its row is this transaction's from here on.
+async fn open(tx: &mut Tx<'_>, (scope, period): &Name) -> Result<Taken, Error> {
     tx.exec(OPEN, &values![scope, period]).await?;
     let row = tx.row(HOLD, &values![0u64, 0u64, scope, period]).await?;
     let mut row = row.ok_or(Error::NotFound)?;
-    Ok(Amount {
-        tokens: row.count()?,
-        usd: Usd(row.count()?),
+    let mut amount = || {
+        Ok::<_, Error>(Amount {
+            tokens: row.count()?,
+            usd: Usd(row.count()?),
+        })
+    };
+    Ok(Taken {
+        spent: amount()?,
+        held: amount()?,
     })
 }
 
@@ -191,8 +228,7 @@ impl Held {
     async fn put(&self, tx: &mut Tx<'_>, session: &str) -> Result<(), Error> {
         let Amount { tokens, usd } = self.amount;
         for (scope, period) in &self.names {
-            tx.row(HOLD, &values![tokens, usd.0, scope, period])
-                .await?;
+            tx.row(HOLD, &values![tokens, usd.0, scope, period]).await?;
         }
         let row = values![session, tokens, usd.0, json(&self.names)];
         tx.exec(PUT, &row).await.map(drop)

@@ -3,14 +3,20 @@
 //! that was cut is counted at the most it can have used, because nobody tells
 //! what it did use.
 
+use std::time::Duration;
+
 use brain::{Ask, Model, ModelError};
 use session::fact::{Lapse, Recovery};
-use session::{Command, Duty, Tokens, Usd, duty};
+use session::{Command, Duty, Tokens, Usd, What, duty};
 use store::{Amount, Cap, Reserved};
 
 use super::run::{Run, Stopped};
 use crate::clock;
 
+/// Between the first two looks whether others gave back what they held.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+/// Between two looks at most.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 /// Tokens added to the bytes that were streamed, for what is not shown.
 const UNSEEN: u64 = 64;
 
@@ -50,8 +56,17 @@ pub(super) enum Allowed {
     Yes(Allowance),
     /// The budget does not cover it.
     Spent,
+    /// The duty is another now.
+    Cut,
     /// What it costs cannot be told.
     Unknown(ModelError),
+}
+
+/// What became of a reservation.
+enum Granted {
+    Output(u64),
+    Spent,
+    Cut,
 }
 
 impl Run {
@@ -79,13 +94,14 @@ impl Run {
         };
         let output = self.output(input, (tokens, usd)).min(ask.max_tokens.into());
         let granted = if output < self.least() {
-            None
+            Granted::Spent
         } else {
             self.reserve(&caps, input, output).await?
         };
         Ok(match granted {
-            None => Allowed::Spent,
-            Some(output) => {
+            Granted::Spent => Allowed::Spent,
+            Granted::Cut => Allowed::Cut,
+            Granted::Output(output) => {
                 ask.max_tokens = u32::try_from(output).unwrap_or(u32::MAX);
                 Allowed::Yes(Allowance {
                     input,
@@ -136,28 +152,44 @@ impl Run {
         }
     }
 
-    /// Reserves with those who share a cap; the output that is granted, if any.
-    async fn reserve(
-        &mut self,
-        caps: &[Cap],
-        input: u64,
-        output: u64,
-    ) -> Result<Option<u64>, Stopped> {
+    /// Reserves with those who share a cap. What others hold is waited for: they
+    /// seldom use all of it.
+    async fn reserve(&mut self, caps: &[Cap], input: u64, output: u64) -> Result<Granted, Stopped> {
         if caps.is_empty() {
-            return Ok(Some(output));
+            return Ok(Granted::Output(output));
         }
         let (least, most) = (self.amount(input, self.least()), self.amount(input, output));
-        let store = &self.app.store;
-        let reserved = store
-            .reserve(&self.session, self.epoch, caps, least, most)
-            .await?;
-        Ok(match reserved {
-            Reserved::Granted(amount) => {
-                let by_tokens = amount.tokens.saturating_sub(input);
-                Some(by_tokens.min(self.buys(input, amount.usd)).min(output))
+        let (began, mut pause) = (self.fold.state.head, FIRST_LOOK);
+        loop {
+            let store = &self.app.store;
+            let reserved = store
+                .reserve(&self.session, self.epoch, caps, least, most)
+                .await?;
+            match reserved {
+                Reserved::Granted(amount) => {
+                    self.stage.leave();
+                    let by_tokens = amount.tokens.saturating_sub(input);
+                    let by_money = self.buys(input, amount.usd);
+                    return Ok(Granted::Output(by_tokens.min(by_money).min(output)));
+                }
+                Reserved::Spent { .. } => {
+                    self.stage.leave();
+                    return Ok(Granted::Spent);
+                }
+                Reserved::Held { .. } => {}
             }
-            Reserved::Spent { .. } => None,
-        })
+            if pause == FIRST_LOOK {
+                let next = "it goes on when other sessions give back what they hold of the budget";
+                self.stage.enter(What::Quota, None, next);
+            }
+            tokio::select! {
+                stopped = self.cut(began) => {
+                    self.stage.leave();
+                    return stopped.map(|()| Granted::Cut);
+                }
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LAST_LOOK),
+            }
+        }
     }
 
     /// The worst that so many tokens can cost.
@@ -258,7 +290,7 @@ impl Run {
         Ok(match self.allow(&*model, &mut ask).await? {
             Allowed::Yes(allowance) => allowance.limited.then(|| allowance.worst()),
             // Nothing could have been asked.
-            Allowed::Spent => None,
+            Allowed::Spent | Allowed::Cut => None,
             Allowed::Unknown(_) => {
                 let input = brain::most_tokens(&ask);
                 let left = self.fold.state.left(&self.frozen);

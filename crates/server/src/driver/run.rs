@@ -84,7 +84,10 @@ async fn drive(app: App, born: Born, handle: Handle) {
         }
     };
     match run.until_rest().await {
-        Ok(()) => return app.files.look_after(&session),
+        Ok(()) => {
+            app.running.leave(&session, epoch);
+            return app.files.look_after(&session);
+        }
         Err(Stopped::Lost) => return tracing::info!("the lease is gone"),
         Err(Stopped::Drained) => {
             tracing::info!("handed over");

@@ -82,6 +82,7 @@ impl Run {
         let allowance = match self.allow(&*model, &mut ask).await? {
             Allowed::Yes(allowance) => allowance,
             Allowed::Unknown(error) => return Ok(Thought::Failed(error)),
+            Allowed::Cut => return Ok(Thought::Cut),
             Allowed::Spent => {
                 let reason = YieldReason::BudgetExceeded;
                 self.commit(Command::End { reason, open: None }).await?;

@@ -84,8 +84,9 @@ async fn at_work(app: &App, row: &SessionRow, mark: Mark) -> Result<Millis, NotS
     let news = written
         .unwrap_or(0)
         .saturating_sub(mark.written.unwrap_or(0));
-    let old = now.since(mark.saved) >= seconds(options.checkpoint_seconds);
-    if mark.saved == Millis::default() {
+    let since = mark.saved.max(mark.begun);
+    let old = now.since(since) >= seconds(options.checkpoint_seconds);
+    if since == Millis::default() {
         // Its time begins now.
         app.files.began(&row.id, now);
     } else if news > 0 && (old || news >= options.checkpoint_mb << 20) {
@@ -155,8 +156,7 @@ impl Files {
     fn began(&self, session: &str, now: Millis) {
         let mut marks = self.marks();
         let mark = marks.entry(session.to_owned()).or_default();
-        mark.saved = now;
-        mark.counted = now;
+        mark.begun = now;
     }
 
     /// Counts the time of a sandbox, now and then.
