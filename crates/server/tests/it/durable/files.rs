@@ -53,6 +53,7 @@ async fn a_sandbox_that_dies_between_turns_comes_back_with_the_files_of_the_last
     let session = server.play(says("echo kept > note; echo ok")).await;
     server.until(&session, is("checkpoint.created")).await;
     server.kill_sandboxes();
+    server.sandbox_gone(&session).await;
     let told = next(&server, &session, 2, "cat note").await;
     assert!(told.contains("kept"), "{told}");
     assert!(told.contains("The sandbox was lost"), "{told}");
