@@ -318,21 +318,50 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
+/// Whether a file is there and holds just that. Somebody who may not read it, as
+/// nobody but root may read the guest, takes the right length for it.
+fn holds(path: &Path, content: &[u8]) -> bool {
+    match fs::read(path) {
+        Ok(found) => found == content,
+        Err(_) => fs::metadata(path).is_ok_and(|found| found.len() == content.len() as u64),
+    }
+}
+
 /// The guest program as a file, named by its content: a newer server does not
 /// change what older sandboxes run.
 ///
 /// Nobody may read it: what runs a program it cannot read belongs, for `/proc`,
 /// to the owner of the program and not to the user it runs as. Without that, the
 /// root of the sandbox would own the guest's entries there.
+///
+/// What is there is compared: after a power loss a name may have come to the
+/// disk before its content.
 fn guest(dir: &Path) -> io::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     hasher.write(GUEST);
     let place = dir.join(format!("guest-{:016x}", hasher.finish()));
-    if !place.exists() {
+    if !holds(&place, GUEST) {
         let beside = dir.join(format!("guest-new-{}", std::process::id()));
         fs::write(&beside, GUEST)?;
         fs::set_permissions(&beside, fs::Permissions::from_mode(0o111))?;
         fs::rename(beside, &place)?;
     }
     Ok(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_a_power_loss_left_empty_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = guest(dir.path()).unwrap();
+        fs::remove_file(&place).unwrap();
+        fs::write(&place, "").unwrap();
+        assert_eq!(guest(dir.path()).unwrap(), place);
+        let found = fs::metadata(&place).unwrap();
+        assert_eq!(found.len(), GUEST.len() as u64);
+        assert_eq!(found.permissions().mode() & 0o777, 0o111);
+    }
 }

@@ -14,6 +14,7 @@ mod cast;
 mod child;
 mod error;
 mod fault;
+mod image;
 mod judge;
 mod line;
 mod plan;
@@ -33,7 +34,7 @@ pub use report::{Finding, Report, Row};
 pub use scratch::Ground;
 
 use plan::Plan;
-use stage::Stage;
+use stage::{Disk, Stage};
 
 /// Runs the drill and tells of each run as it ends.
 ///
@@ -45,11 +46,19 @@ pub async fn drill(
     wish: &Wish,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Report, DrillError> {
-    let plan = Plan::make(ground, wish)?;
+    let mut stage = Stage::set(ground, Disk::Users)?;
+    let plan = Plan::make(wish, &image::possible(stage.dir()))?;
     let mut report = Report::new(wish.seed, plan.skipped.clone());
-    let mut stage = Stage::set(ground)?;
     for trial in &plan.trials {
-        let outcome = trial::run(&mut stage, trial).await?;
+        let disk = trial.fault.disk();
+        let outcome = if disk == Disk::Users {
+            trial::run(&mut stage, trial).await?
+        } else {
+            let mut own = Stage::set(ground, disk)?;
+            let outcome = trial::run(&mut own, trial).await;
+            own.clear().await;
+            outcome?
+        };
         tell(&outcome.line(plan.trials.len()));
         report.add(outcome);
     }

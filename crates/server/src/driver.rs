@@ -17,6 +17,7 @@ mod lease;
 mod reaper;
 mod run;
 mod running;
+mod sabotage;
 mod think;
 mod unknown;
 mod wait;

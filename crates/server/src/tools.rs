@@ -15,6 +15,7 @@ use session::fact::{Outcome, Receipt};
 use session::state::OpenCall;
 use session::tool::{self, Kind};
 use session::transcript::ToolResult;
+use store::{Sabotage, sabotaged};
 
 /// What came of a call, before it is a receipt.
 pub struct Done {
@@ -99,6 +100,9 @@ pub fn receipt(open: &OpenCall, done: Done) -> Receipt {
 /// where a provider gives one call id twice in a conversation.
 #[must_use]
 pub fn exec_id(open: &OpenCall) -> String {
+    if sabotaged(Sabotage::DedupeOff) {
+        return format!("{}.{}.{}", open.seq, open.call.id, std::process::id());
+    }
     format!("{}.{}", open.seq, open.call.id)
 }
 

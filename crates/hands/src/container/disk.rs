@@ -63,7 +63,10 @@ pub(crate) fn blank(path: &Path, bytes: u64) -> io::Result<()> {
         .arg(&beside)
         .output();
     match made {
-        Ok(output) if output.status.success() => std::fs::rename(&beside, path),
+        // Its content first, then its name: all later disks are copies of it.
+        Ok(output) if output.status.success() => File::open(&beside)?
+            .sync_all()
+            .and_then(|()| std::fs::rename(&beside, path)),
         Ok(output) => {
             std::fs::remove_file(&beside)?;
             Err(io::Error::other(

@@ -117,7 +117,7 @@ pub(crate) fn make(dir: &Path) -> io::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     items.hash(&mut hasher);
     let place = dir.join(format!("base-{:016x}", hasher.finish()));
-    if place.exists() {
+    if whole(&place, &items) {
         return Ok(place);
     }
     let beside = dir.join(format!("new-{}", std::process::id()));
@@ -143,10 +143,29 @@ pub(crate) fn make(dir: &Path) -> io::Result<PathBuf> {
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o755))?;
     match fs::rename(&beside, &place) {
         // Somebody else was as fast.
-        Err(_) if place.exists() => fs::remove_dir_all(&beside)?,
+        Err(_) if whole(&place, &items) => fs::remove_dir_all(&beside)?,
+        Err(_) if place.exists() => {
+            let torn = dir.join(format!("torn-{}", std::process::id()));
+            fs::rename(&place, &torn)?;
+            fs::rename(&beside, &place)?;
+            fs::remove_dir_all(torn)?;
+        }
         other => other?,
     }
     Ok(place)
+}
+
+/// Whether a template is there and as it was made: after a power loss a folder
+/// may have come to the disk before what is in it.
+fn whole(place: &Path, items: &BTreeMap<PathBuf, Item>) -> bool {
+    items.iter().all(|(path, item)| {
+        let path = place.join(path);
+        match item {
+            Item::Folder(_) => path.is_dir(),
+            Item::File(bytes) => fs::read(&path).is_ok_and(|found| found == *bytes),
+            Item::Link(target) => fs::read_link(&path).is_ok_and(|found| found == *target),
+        }
+    })
 }
 
 fn items() -> BTreeMap<PathBuf, Item> {
@@ -215,6 +234,20 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
+
+    #[test]
+    fn a_template_that_a_power_loss_left_torn_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = make(dir.path()).unwrap();
+        let passwd = place.join("etc/passwd");
+        let text = fs::read(&passwd).unwrap();
+        fs::write(&passwd, "").unwrap();
+        fs::remove_file(place.join("bin")).unwrap();
+        assert_eq!(make(dir.path()).unwrap(), place);
+        assert_eq!(fs::read(&passwd).unwrap(), text);
+        assert!(fs::read_link(place.join("bin")).is_ok());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn the_template_is_made_once_and_holds_nothing_private_of_the_host() {

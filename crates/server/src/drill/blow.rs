@@ -18,6 +18,11 @@ use super::stage::{LEASE, Stage};
 /// How long after the last session's rest a point may still be passed.
 const LATE: Duration = Duration::from_secs(8);
 
+/// Between two looks at a log.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long the disk may be full until the server says so.
+const FULL: Duration = Duration::from_secs(10);
+
 /// What was done.
 #[derive(Debug, Clone)]
 pub(super) struct Blow {
@@ -37,8 +42,11 @@ pub(super) async fn strike(
     seen: watch::Receiver<u64>,
     ended: &CancellationToken,
 ) -> Result<Option<Blow>, DrillError> {
-    if let Fault::Point(_) = trial.fault {
-        return point(stage, trial.fault, ended).await;
+    match trial.fault {
+        Fault::Point("lease.late") => return heard(stage, "held up by a drill", ended).await,
+        Fault::ClockJumped => return Ok(jumped(trial, ended).await),
+        Fault::Point(_) => return point(stage, trial.fault, ended).await,
+        _ => {}
     }
     if !came(trial.at, seen, ended).await {
         return Ok(None);
@@ -48,6 +56,8 @@ pub(super) async fn strike(
         Fault::SandboxKilled => sandboxes::signal(stage.data(), Signal::SIGKILL) > 0,
         Fault::SandboxLost => sandboxes::lose(stage.data()) > 0,
         Fault::ServerStopped => stopped(stage).await,
+        Fault::PowerLost => power(stage).await?,
+        Fault::DiskFull => return full(stage, at).await.map(Some),
         _ => false,
     };
     Ok(struck.then(|| Blow {
@@ -55,6 +65,43 @@ pub(super) async fn strike(
         over: Instant::now(),
         odd: None,
     }))
+}
+
+/// The clock jumps by itself, so long after the server's start.
+async fn jumped(trial: &Trial, ended: &CancellationToken) -> Option<Blow> {
+    let (after, _) = trial.jump();
+    tokio::select! {
+        () = sleep(Duration::from_millis(after)) => {}
+        () = ended.cancelled() => return None,
+    }
+    let at = Instant::now();
+    Some(Blow {
+        at,
+        over: at,
+        odd: None,
+    })
+}
+
+/// The server does it to itself and goes on; its log tells when.
+async fn heard(
+    stage: &Stage,
+    words: &str,
+    ended: &CancellationToken,
+) -> Result<Option<Blow>, DrillError> {
+    loop {
+        if stage.heard(words) {
+            let at = Instant::now();
+            return Ok(Some(Blow {
+                at,
+                over: at,
+                odd: None,
+            }));
+        }
+        if ended.is_cancelled() {
+            return Ok(None);
+        }
+        sleep(LOOK).await;
+    }
 }
 
 /// Waits for so many events; false if the sessions end first.
@@ -104,4 +151,36 @@ async fn stopped(stage: &Stage) -> bool {
     sleep(Duration::from_millis(LEASE * 1000 + 1500)).await;
     child.signal(Signal::SIGCONT);
     true
+}
+
+/// Cuts the power: server and sandboxes are gone, and of the disk is left what
+/// its device had by then. A new server starts on that.
+async fn power(stage: &mut Stage) -> Result<bool, DrillError> {
+    let Some(child) = &mut stage.child else {
+        return Ok(false);
+    };
+    child.kill().await;
+    // Nothing may reach the device any more while it is copied.
+    sandboxes::signal(stage.data(), Signal::SIGSTOP);
+    let copy = stage.disk()?.copy()?;
+    sandboxes::signal(stage.data(), Signal::SIGKILL);
+    stage.disk()?.replace(copy)?;
+    stage.launch(&[]).await?;
+    Ok(true)
+}
+
+/// Fills the disk of the database, sees that the server says so, and makes room.
+async fn full(stage: &mut Stage, at: Instant) -> Result<Blow, DrillError> {
+    let ballast = stage.disk()?.fill()?;
+    let line = stage.line();
+    let told = tokio::time::timeout(FULL, line.unready()).await;
+    std::fs::remove_file(&ballast).map_err(DrillError::at(&ballast))?;
+    let odd = told
+        .is_err()
+        .then(|| "the disk was full and /readyz did not say so".to_owned());
+    Ok(Blow {
+        at,
+        over: Instant::now(),
+        odd,
+    })
 }

@@ -1,5 +1,6 @@
 //! What a drill does to a server: every fault it knows, by name.
 
+use super::stage::Disk;
 use crate::points;
 
 /// One kind of fault.
@@ -61,6 +62,15 @@ impl Fault {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// The disk it needs.
+    pub(super) fn disk(self) -> Disk {
+        match self {
+            Self::PowerLost => Disk::Whole,
+            Self::DiskFull => Disk::Database,
+            _ => Disk::Users,
+        }
     }
 
     /// Whether sandboxes live through it. Then no call may end as unknown: its

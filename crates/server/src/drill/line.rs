@@ -101,6 +101,21 @@ impl Line {
         (answer.status == 200).then_some(answer.value)
     }
 
+    /// Waits until the server says that it takes no writes.
+    pub(super) async fn unready(&self) {
+        loop {
+            let request = self.http.get(self.at("/readyz")).timeout(TRY);
+            if request
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status() == 503)
+            {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
     /// Opens a stream of events behind number `after`; one try.
     pub(super) async fn stream(&self, session: &str, after: u64) -> Option<Response> {
         let path = self.at(&format!("/v3/sessions/{session}/events?stream=sse"));

@@ -5,8 +5,8 @@ use super::cast::{self, Part};
 use super::error::DrillError;
 use super::fault::Fault;
 use super::report::Skipped;
-use super::scratch::Ground;
 use super::seed::Seed;
+use super::stage::LEASE;
 use crate::points;
 
 /// What is asked for.
@@ -39,19 +39,15 @@ pub(super) struct Plan {
 }
 
 /// Points that the code does not pass yet.
-const NOT_YET: [&str; 4] = [
-    "checkpoint.half",
-    "checkpoint.made",
-    "hibernate.half",
-    "lease.late",
-];
+const NOT_YET: [&str; 3] = ["checkpoint.half", "checkpoint.made", "hibernate.half"];
 
 impl Plan {
-    pub(super) fn make(ground: &Ground, wish: &Wish) -> Result<Self, DrillError> {
+    /// `disk` says why no disk of the drill's own can be mounted, if none can.
+    pub(super) fn make(wish: &Wish, disk: &Result<(), String>) -> Result<Self, DrillError> {
         let mut skipped = Vec::new();
         let mut faults = Vec::new();
         for fault in wanted(wish)? {
-            match impossible(ground, fault) {
+            match impossible(fault, disk) {
                 None => faults.push(fault),
                 Some(why) => skipped.push(Skipped {
                     point: fault.name(),
@@ -87,13 +83,11 @@ fn wanted(wish: &Wish) -> Result<Vec<Fault>, DrillError> {
 }
 
 /// Why a fault cannot be drilled here.
-fn impossible(ground: &Ground, fault: Fault) -> Option<String> {
-    let _ = ground;
+fn impossible(fault: Fault, disk: &Result<(), String>) -> Option<String> {
     match fault {
+        Fault::DiskFull | Fault::PowerLost => disk.clone().err(),
         Fault::Point(name) if NOT_YET.contains(&name) => Some("not built yet".to_owned()),
-        Fault::ClockJumped | Fault::DiskFull | Fault::DatabaseAway | Fault::PowerLost => {
-            Some("not built yet".to_owned())
-        }
+        Fault::DatabaseAway => Some("not built yet".to_owned()),
         _ => None,
     }
 }
@@ -125,10 +119,27 @@ fn most(fault: Fault, cast: &[Part]) -> u64 {
 }
 
 impl Trial {
+    /// Milliseconds after its start at which the clock of a server jumps, and by
+    /// how many.
+    pub(super) fn jump(&self) -> (u64, i64) {
+        const BY: [i64; 4] = [600_000, -600_000, 7_200_000, -7_200_000];
+        let which = usize::try_from(self.at).unwrap_or(0) % BY.len();
+        (200 + 20 * self.at, BY.get(which).copied().unwrap_or(600_000))
+    }
+
     /// What arms the server for it.
     pub(super) fn armed(&self) -> Vec<(&'static str, String)> {
         match self.fault {
+            // The renewal is held up until its lease is over.
+            Fault::Point(name @ "lease.late") => {
+                let ms = LEASE * 1000 + 1500;
+                vec![(points::VARIABLE, format!("{name}:{}:wait={ms}", self.at))]
+            }
             Fault::Point(name) => vec![(points::VARIABLE, format!("{name}:{}", self.at))],
+            Fault::ClockJumped => {
+                let (after, by) = self.jump();
+                vec![("OC_DRILL_CLOCK", format!("{after}:{by}"))]
+            }
             _ => Vec::new(),
         }
     }
@@ -136,20 +147,7 @@ impl Trial {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-
-    fn ground() -> Ground {
-        Ground {
-            program: PathBuf::new(),
-            data: PathBuf::new(),
-            sandbox_driver: "auto".to_owned(),
-            options: Vec::new(),
-            database_url: None,
-            keep: false,
-        }
-    }
 
     fn wish(points: &[&str], runs: u32) -> Wish {
         Wish {
@@ -161,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_faults_take_turns_and_the_seed_says_when() {
-        let plan = || Plan::make(&ground(), &wish(&["turn.begun", "sandbox.lost"], 5)).unwrap();
+        let plan = || Plan::make(&wish(&["turn.begun", "sandbox.lost"], 5), &Ok(())).unwrap();
         let shape = |plan: &Plan| -> Vec<_> {
             let trials = plan.trials.iter();
             trials
@@ -185,7 +183,7 @@ mod tests {
     #[test]
     fn a_run_is_the_same_however_many_there_are() {
         let at = |runs: u32| {
-            Plan::make(&ground(), &wish(&["turn.begun"], runs))
+            Plan::make(&wish(&["turn.begun"], runs), &Ok(()))
                 .unwrap()
                 .trials[1]
                 .clone()
@@ -195,8 +193,18 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_drilled_here_is_said() {
+        let points = wish(&["power.lost", "turn.begun"], 2);
+        let plan = Plan::make(&points, &Err("no loop devices".to_owned())).unwrap();
+        let names: Vec<_> = plan.trials.iter().map(|t| t.fault.name()).collect();
+        assert_eq!(names, ["turn.begun", "turn.begun"]);
+        let skipped: Vec<_> = plan.skipped.iter().map(|s| (s.point, &*s.why)).collect();
+        assert_eq!(skipped, [("power.lost", "no loop devices")]);
+    }
+
+    #[test]
     fn what_is_no_point_is_refused() {
-        let refused = Plan::make(&ground(), &wish(&["append"], 1));
+        let refused = Plan::make(&wish(&["append"], 1), &Ok(()));
         assert!(matches!(refused, Err(DrillError::Wish(_))));
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::error::DrillError;
+use super::image::Image;
 
 /// Where and with what a drill is held.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub(super) struct Scratch {
     keep: bool,
     /// Whether the user's data folder was not there before.
     made: bool,
+    /// The disk its data folder is, where it has one of its own.
+    image: Option<Image>,
 }
 
 impl Scratch {
@@ -52,7 +55,21 @@ impl Scratch {
             driver: ground.sandbox_driver.clone(),
             keep: ground.keep,
             made,
+            image: None,
         })
+    }
+
+    /// Gives the data folder a disk of its own.
+    pub(super) fn own_disk(&mut self) -> Result<(), DrillError> {
+        let image = Image::mount(&self.dir.join("disk.ext4"), &self.data())?;
+        self.image = Some(image);
+        Ok(())
+    }
+
+    /// The disk of the data folder.
+    pub(super) fn disk(&mut self) -> Result<&mut Image, DrillError> {
+        let none = || DrillError::Tool("the data folder has no disk of its own".to_owned());
+        self.image.as_mut().ok_or_else(none)
     }
 
     /// The folder itself.
@@ -65,15 +82,16 @@ impl Scratch {
         self.dir.join("data")
     }
 
-    /// Ends the sandboxes of a data folder; they outlive their server on purpose.
-    pub(super) fn reap(&self, data: &Path) {
+    /// Ends the sandboxes; they outlive their server on purpose.
+    fn reap(&self) {
+        let data = self.data();
         if !data.join("hands").exists() {
             return;
         }
         // What cannot be ended here is named by `oc doctor`; the drill is over.
         let _ = Command::new(&self.program)
             .args(["doctor", "--reap", "--data"])
-            .arg(data)
+            .arg(&data)
             .env("OC_SANDBOX_DRIVER", &self.driver)
             .current_dir(&self.dir)
             .stdin(Stdio::null())
@@ -85,7 +103,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        self.reap(&self.data());
+        self.reap();
+        drop(self.image.take());
         if self.keep {
             return;
         }

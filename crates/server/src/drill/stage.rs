@@ -1,6 +1,8 @@
 //! One data folder and the server that runs on it now: started armed, killed,
 //! started again on the same files.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use tokio::time::Instant;
 
 use super::child::{Child, Cradle};
 use super::error::DrillError;
+use super::image::Image;
 use super::line::Line;
 use super::scratch::{Ground, Scratch};
 
@@ -18,6 +21,17 @@ use super::scratch::{Ground, Scratch};
 pub(super) const LEASE: u64 = 2;
 /// How long the first request may take.
 const FIRST: Duration = Duration::from_secs(20);
+
+/// The disk of a stage's data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disk {
+    /// The user's.
+    Users,
+    /// One of its own.
+    Whole,
+    /// One of its own for all but the sandboxes, whose files are elsewhere.
+    Database,
+}
 
 /// A server of the drill and what it stands on.
 pub(super) struct Stage {
@@ -27,21 +41,34 @@ pub(super) struct Stage {
     url: watch::Sender<String>,
     line: Line,
     agent: Option<String>,
+    /// Bytes of the log from before the server that runs.
+    logged: usize,
     // Last: it goes when the child is gone.
     scratch: Scratch,
 }
 
 impl Stage {
     /// A new data folder; no server runs yet.
-    pub(super) fn set(ground: &Ground) -> Result<Self, DrillError> {
-        let scratch = Scratch::new(ground)?;
+    pub(super) fn set(ground: &Ground, disk: Disk) -> Result<Self, DrillError> {
+        let mut scratch = Scratch::new(ground)?;
+        match disk {
+            Disk::Users => {}
+            Disk::Whole => scratch.own_disk()?,
+            Disk::Database => {
+                scratch.own_disk()?;
+                let hands = scratch.dir().join("hands");
+                fs::create_dir(&hands)
+                    .and_then(|()| symlink(&hands, scratch.data().join("hands")))
+                    .map_err(DrillError::at(&hands))?;
+            }
+        }
         let key = crate::node::new_key();
         let url = watch::Sender::new(String::new());
         let cradle = Cradle {
             program: ground.program.clone(),
             data: scratch.data(),
             log: scratch.dir().join("server.log"),
-            env: options(ground, &key),
+            env: options(ground, disk, &key),
         };
         Ok(Self {
             line: Line::new(url.subscribe(), &key)?,
@@ -49,13 +76,26 @@ impl Stage {
             child: None,
             url,
             agent: None,
+            logged: 0,
             scratch,
         })
+    }
+
+    /// The scratch folder.
+    pub(super) fn dir(&self) -> &Path {
+        self.scratch.dir()
     }
 
     /// The data folder.
     pub(super) fn data(&self) -> &Path {
         &self.cradle.data
+    }
+
+    /// Whether the server that runs has logged these words.
+    pub(super) fn heard(&self, words: &str) -> bool {
+        let log = fs::read_to_string(&self.cradle.log).unwrap_or_default();
+        log.get(self.logged..)
+            .is_some_and(|log| log.contains(words))
     }
 
     /// A client of whatever server runs.
@@ -68,10 +108,17 @@ impl Stage {
         if let Some(mut child) = self.child.take() {
             child.kill().await;
         }
+        let log = fs::metadata(&self.cradle.log).map_or(0, |log| log.len());
+        self.logged = usize::try_from(log).unwrap_or(0);
         let child = self.cradle.launch(more).await?;
         self.url.send_replace(child.url.clone());
         self.child = Some(child);
         Ok(())
+    }
+
+    /// The disk of the data folder.
+    pub(super) fn disk(&mut self) -> Result<&mut Image, DrillError> {
+        self.scratch.disk()
     }
 
     /// The agent of all sessions, made when it is first asked for.
@@ -101,11 +148,16 @@ impl Stage {
 }
 
 /// What the servers of a drill are told.
-fn options(ground: &Ground, key: &str) -> Vec<(String, String)> {
+fn options(ground: &Ground, disk: Disk, key: &str) -> Vec<(String, String)> {
+    // A small disk has no room for sandboxes that nobody asked for.
+    let (warm, small) = match disk {
+        Disk::Users => ("2", None),
+        Disk::Whole | Disk::Database => ("0", Some(("OC_SANDBOX_DISK_MB", "64".to_owned()))),
+    };
     let own = [
         ("OC_BOOTSTRAP_KEY", key.to_owned()),
         ("OC_SANDBOX_DRIVER", ground.sandbox_driver.clone()),
-        ("OC_SANDBOX_WARM", "2".to_owned()),
+        ("OC_SANDBOX_WARM", warm.to_owned()),
         ("OC_LEASE_SECONDS", LEASE.to_string()),
         ("OC_HEARTBEAT_SECONDS", "1".to_owned()),
         ("OC_ORG_TURNS", "100".to_owned()),
@@ -113,6 +165,7 @@ fn options(ground: &Ground, key: &str) -> Vec<(String, String)> {
         ("OC_LOG", "info".to_owned()),
         ("NO_COLOR", "1".to_owned()),
     ];
+    let own = own.into_iter().chain(small);
     let own = own.map(|(name, value)| (name.to_owned(), value));
     ground.options.iter().cloned().chain(own).collect()
 }

@@ -26,7 +26,7 @@ use crate::tools::{self, Done};
 const AGAIN: u32 = 2;
 
 /// How a part of acting ended.
-enum Ended<T> {
+pub(super) enum Ended<T> {
     Well(T),
     Failed(hands::Error),
     Cut,
@@ -55,6 +55,9 @@ impl Run {
                 return self.done(open, unknown::no_sandbox(open, &error)).await;
             }
         };
+        if self.receipt_first(open, &sandbox).await? {
+            return Ok(());
+        }
         let tail = Tail::default();
         match self.carry_out(open, &sandbox, tail.clone()).await? {
             Ended::Well(receipt) => self.done(open, receipt).await,
@@ -129,7 +132,7 @@ impl Run {
         Ok(Ended::Well(sandbox))
     }
 
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &mut self,
         open: &OpenCall,
         sandbox: &Arc<dyn Sandbox>,

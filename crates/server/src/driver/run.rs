@@ -208,7 +208,10 @@ impl Run {
             self.handle.beat();
             match duty(&self.frozen, &self.fold.state, clock::now()) {
                 Duty::Rest => return self.rest().await,
-                Duty::Begin => self.commit(Command::Begin).await?,
+                Duty::Begin => {
+                    self.commit(Command::Begin).await?;
+                    crate::points::passed("turn.begun");
+                }
                 Duty::Think => self.think().await?,
                 Duty::Compact => self.compact().await?,
                 Duty::Act(open) => self.act(&open).await?,

@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
 use super::{Row, Value};
-use crate::Error;
+use crate::{Error, Sabotage, sabotaged};
 
 /// How long to wait for another process that writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -31,9 +31,18 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let conn = Connection::open(path).map_err(|error| classify(&error))?;
     set_up(&conn)?;
     write_ahead(&conn)
-        .and_then(|()| conn.pragma_update(None, "synchronous", "full"))
+        .and_then(|()| conn.pragma_update(None, "synchronous", durable()))
         .map_err(|error| classify(&error))?;
     Ok(conn)
+}
+
+/// A commit is answered when the disk has it.
+fn durable() -> &'static str {
+    if sabotaged(Sabotage::FsyncOff) {
+        "off"
+    } else {
+        "full"
+    }
 }
 
 /// Makes a new database a file that only its owner may read; SQLite gives its

@@ -11,6 +11,9 @@ use super::{Evidence, Judged, is};
 use crate::drill::cast::READ;
 use crate::drill::line::seq;
 
+/// What a model is told where the new sandbox has no files.
+const EMPTY: [&str; 2] = ["this is a new, empty one", "files of the old one are gone"];
+
 pub(super) fn judge(judged: &mut Judged, evidence: &Evidence<'_>, log: &[Value]) {
     unknown(judged, evidence, log);
     let Some(left) = left(log) else {
@@ -69,27 +72,33 @@ fn one(judged: &mut Judged, mark: &str, times: usize, call: &Value, log: &[Value
     }
 }
 
-/// Whether the log says that the files went back to a moment before that number.
+/// Whether the log says that the files went back to a moment before that
+/// number, and no checkpoint that held it had been made by then.
 fn went_back(log: &[Value], receipt: u64) -> bool {
-    log.iter()
-        .filter(|event| seq(event) > receipt)
-        .any(|event| {
-            let body = &event["body"];
-            if is(event, "sandbox.restored") {
-                return body["as_of_seq"].as_u64().is_some_and(|at| at < receipt);
-            }
-            let text = body["output"].as_str().unwrap_or_default();
-            text.starts_with("[The sandbox was lost")
-                || (is(event, "tool.indeterminate")
-                    && text.contains("files of the old one are gone"))
+    let as_of = |event: &Value| event["body"]["as_of_seq"].as_u64();
+    let back = log.iter().filter(|event| {
+        let text = event["body"]["output"].as_str().unwrap_or_default();
+        let restored = is(event, "sandbox.restored") && as_of(event) < Some(receipt);
+        seq(event) > receipt && (restored || EMPTY.iter().any(|words| text.contains(words)))
+    });
+    let saved = |before: &Value| {
+        log.iter().any(|event| {
+            let made = is(event, "checkpoint.created") && seq(event) < seq(before);
+            made && as_of(event) >= Some(receipt)
         })
+    };
+    back.into_iter().any(|event| !saved(event))
 }
 
 /// Calls told as unknown. Where the sandbox lives there is no need for it.
 fn unknown(judged: &mut Judged, evidence: &Evidence<'_>, log: &[Value]) {
     for event in log.iter().filter(|event| is(event, "tool.indeterminate")) {
         judged.counts.indeterminate += 1;
-        if evidence.fault.spares_sandboxes() {
+        // Before the first receipt there may not have been a sandbox to ask.
+        let had_one = log
+            .iter()
+            .any(|earlier| is(earlier, "exec.completed") && seq(earlier) < seq(event));
+        if had_one && evidence.fault.spares_sandboxes() {
             judged.counts.needless += 1;
             let command = &event["body"]["command"];
             judged.say(format!(
@@ -210,22 +219,32 @@ mod tests {
         assert_eq!(counts(KILL, &gone).lost, 1);
         let back = |at: u64| {
             let restored = ("sandbox.restored", json!({ "as_of_seq": at }));
-            counts(
-                Fault::SandboxLost,
-                &[intent(), receipt(), restored, reading("")],
-            )
-            .lost
+            let events = [intent(), receipt(), restored, reading("")];
+            counts(Fault::SandboxLost, &events).lost
         };
         assert_eq!(
             (back(1), back(2)),
             (0, 1),
             "as of a fact before or after the receipt"
         );
+        let saved = ("checkpoint.created", json!({ "as_of_seq": 2 }));
+        let empty = (
+            "exec.completed",
+            json!({ "output": "[this is a new, empty one]" }),
+        );
+        let lost = |saved: &[Event]| {
+            let begin = [intent(), receipt()];
+            let end = [empty.clone(), reading("")];
+            counts(Fault::SandboxLost, &[&begin, saved, &end].concat()).lost
+        };
+        assert_eq!((lost(&[]), lost(&[saved])), (0, 1), "a checkpoint had it");
     }
 
     #[test]
     fn an_outcome_is_unknown_only_where_nobody_could_be_asked() {
-        let events = [intent(), unknown(), reading("")];
+        let first = [intent(), unknown(), reading("")];
+        assert_eq!(counts(KILL, &first).needless, 0, "there may have been none");
+        let events = [reading(""), intent(), unknown(), reading("")];
         let seen = |fault| {
             let counts = counts(fault, &events);
             (counts.indeterminate, counts.needless)

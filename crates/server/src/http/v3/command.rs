@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use session::{Command, Decided, Millis, Refusal, State, decide};
-use store::{Append, Dedupe, Error, LeaseChange, Projection, SessionRow};
+use store::{Append, Dedupe, Error, LeaseChange, Projection, Sabotage, SessionRow, sabotaged};
 
 use crate::app::App;
 use crate::clock;
@@ -52,6 +52,7 @@ pub async fn carry_with(
     key: Option<&str>,
 ) -> Result<Carried, Problem> {
     let began = Instant::now();
+    let key = key.filter(|_| !sabotaged(Sabotage::DedupeOff));
     while began.elapsed() < PATIENCE {
         let row = app.store.session(org, session).await;
         let row = row.map_err(named("session", session))?;

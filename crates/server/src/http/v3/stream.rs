@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use session::Millis;
-use store::{EventQuery, Follow, Logged};
+use store::{EventQuery, Follow, Logged, Sabotage, sabotaged};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,9 @@ pub async fn open(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     query.after = query.after.max(last_event_id(headers)?);
+    if sabotaged(Sabotage::StreamOffByOne) && query.after > 0 {
+        query.after += 1;
+    }
     let follow = app
         .store
         .follow(&door.org, &door.session, query.after)
