@@ -124,7 +124,10 @@ impl Trial {
     pub(super) fn jump(&self) -> (u64, i64) {
         const BY: [i64; 4] = [600_000, -600_000, 7_200_000, -7_200_000];
         let which = usize::try_from(self.at).unwrap_or(0) % BY.len();
-        (200 + 20 * self.at, BY.get(which).copied().unwrap_or(600_000))
+        (
+            200 + 20 * self.at,
+            BY.get(which).copied().unwrap_or(600_000),
+        )
     }
 
     /// What arms the server for it.

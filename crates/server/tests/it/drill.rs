@@ -2,6 +2,7 @@
 //! and a build that breaks a promise fails them.
 
 mod held;
+mod sabotage;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
