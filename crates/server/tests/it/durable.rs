@@ -3,4 +3,5 @@
 
 mod budgets;
 mod files;
+mod nodes;
 mod time;

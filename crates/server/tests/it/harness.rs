@@ -177,9 +177,14 @@ impl Server {
         .await;
     }
 
+    /// Whether the session has a sandbox here.
+    pub fn holds_sandbox(&self, session: &str) -> bool {
+        self.sandboxes().iter().any(|(owner, _)| owner == session)
+    }
+
     /// Waits until the session has no sandbox.
     pub async fn sandbox_gone(&self, session: &str) {
-        wait_until(|| self.sandboxes().iter().all(|(owner, _)| owner != session)).await;
+        wait_until(|| !self.holds_sandbox(session)).await;
     }
 
     /// Ends the server with SIGTERM; true if it ended well.
