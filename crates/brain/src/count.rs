@@ -87,6 +87,7 @@ mod tests {
             key: None,
             session: "s".into(),
             purpose: Purpose::Turn,
+            metered: false,
         }
     }
 

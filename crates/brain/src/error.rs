@@ -74,6 +74,13 @@ impl ModelError {
         Self::new(ErrorKind::Broken, message)
     }
 
+    /// Whether the answer may have begun, and so have cost something: the
+    /// provider did not refuse the call outright.
+    #[must_use]
+    pub fn begun(&self) -> bool {
+        self.status.is_none()
+    }
+
     /// What an HTTP error status means. `words` are the provider's own.
     #[must_use]
     pub fn of_status(status: u16, words: &str) -> Self {

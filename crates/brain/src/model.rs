@@ -52,6 +52,9 @@ pub struct Ask {
     pub session: String,
     /// What the answer is for.
     pub purpose: Purpose,
+    /// Whether what it uses is limited: then an attempt that broke off is not
+    /// followed by another, because nobody told what it used. Who asks decides.
+    pub metered: bool,
 }
 
 /// What an answer is for.

@@ -28,7 +28,8 @@ pub(crate) async fn persist<'a, T>(
         let advice = error.retry_after.map(millis);
         let wait = rules.wait_ms(number, advice, rand::random());
         let in_time = |ms: &u64| Instant::now() + Duration::from_millis(*ms) < end;
-        let wait = wait.filter(|_| error.retriable).filter(in_time);
+        let begun = ask.metered && error.begun();
+        let wait = wait.filter(|_| error.retriable && !begun).filter(in_time);
         tracing::warn!(
             session = %ask.session, model = %ask.model, attempt = number,
             kind = ?error.kind, status = error.status, request_id = error.request_id,

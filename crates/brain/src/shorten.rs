@@ -109,6 +109,7 @@ mod tests {
             key: None,
             session: "s".into(),
             purpose: Purpose::Compact,
+            metered: false,
         }
     }
 

@@ -151,6 +151,7 @@ pub fn ask(model: &str, items: Vec<Item>) -> Ask {
         key: Some(SecretString::from(KEY)),
         session: "session_1".into(),
         purpose: Purpose::Turn,
+        metered: false,
     }
 }
 

@@ -57,6 +57,7 @@ fn long(model: &str, line: serde_json::Value) -> brain::Ask {
     items.push(Item::Note(brain::compaction_prompt().into()));
     brain::Ask {
         purpose: Purpose::Compact,
+        metered: false,
         // Failures are counted by session.
         session: model.into(),
         ..ask(model, items)
@@ -113,6 +114,7 @@ async fn what_never_fits_is_told_in_the_end() {
         // A turn's question is asked once: its reader knows what to do.
         let turn = brain::Ask {
             purpose: Purpose::Turn,
+            metered: false,
             ..long(model, json!({}))
         };
         let reply: Reply = think(&models, turn).await.0.unwrap();

@@ -32,6 +32,11 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
+    /// Whether what the call uses is limited.
+    pub(super) fn limited(self) -> bool {
+        self.limited
+    }
+
     /// The most the call can use.
     fn worst(self) -> Tokens {
         Tokens {

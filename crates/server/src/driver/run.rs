@@ -62,6 +62,8 @@ pub(super) struct Run {
     pub(super) news: Option<String>,
     /// Times that this run began a call, by its intent.
     pub(super) again: HashMap<u64, u32>,
+    /// Model calls in a row that broke off under a budget.
+    pub(super) broke_off: u32,
     /// The number up to which a fold is kept.
     kept: u64,
 }
@@ -129,6 +131,7 @@ impl Run {
             settle: None,
             news: None,
             again: HashMap::new(),
+            broke_off: 0,
             kept: 0,
             app,
         };

@@ -1,6 +1,7 @@
 //! The duty to think: ask the model, and cut it short when the world moves on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use brain::{Ask, Delta as Said, Model, ModelError, Purpose};
 use secrecy::SecretString;
@@ -16,6 +17,9 @@ use crate::points;
 
 /// Deltas that wait to be passed on.
 const DEPTH: usize = 64;
+
+/// Before a call that broke off is asked again; doubles from there.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How a model call ended.
 pub(super) enum Thought {
@@ -65,6 +69,7 @@ impl Run {
             key: None,
             session: self.session.clone(),
             purpose,
+            metered: false,
         }
     }
 
@@ -90,10 +95,40 @@ impl Run {
             }
         };
         let mut heard = Heard::default();
+        ask.metered = allowance.limited();
         let ended = self.talk(&*model, ask, &mut heard).await;
         self.stage.leave();
         self.account(allowance, heard, &ended).await?;
-        ended
+        match ended {
+            Ok(Thought::Failed(error)) if allowance.limited() && error.begun() => {
+                self.again_if_worthwhile(error).await
+            }
+            ended => {
+                self.broke_off = 0;
+                ended
+            }
+        }
+    }
+
+    /// A call that broke off and was counted: asked again a little later, under
+    /// what is left of the budget by then.
+    async fn again_if_worthwhile(&mut self, error: ModelError) -> Result<Thought, Stopped> {
+        self.broke_off += 1;
+        if !error.retriable || self.broke_off >= self.app.config.models.model_attempts {
+            self.broke_off = 0;
+            return Ok(Thought::Failed(error));
+        }
+        let pause = PAUSE * 2u32.saturating_pow(self.broke_off.min(6) - 1);
+        let within = i64::try_from(pause.as_millis()).ok();
+        self.stage
+            .enter(What::Retry, within, "the model is asked again");
+        let began = self.fold.state.head;
+        let stopped = tokio::select! {
+            stopped = self.cut(began) => stopped,
+            () = tokio::time::sleep(pause) => Ok(()),
+        };
+        self.stage.leave();
+        stopped.map(|()| Thought::Cut)
     }
 
     /// Counts what the call used, or can have used.
@@ -108,7 +143,7 @@ impl Run {
         }
         match ended {
             Ok(Thought::Reply(reply)) => self.settle_used(allowance, reply.usage),
-            Ok(Thought::Failed(_)) if heard.bytes == 0 => {
+            Ok(Thought::Failed(error)) if !error.begun() => {
                 self.settle_used(allowance, Some(session::Tokens::default()));
             }
             Ok(_) | Err(Stopped::Drained) => self.settle_cut(allowance, heard.bytes).await?,

@@ -24,6 +24,7 @@ fn ask(text: &str) -> Ask {
         key: None,
         session: "s".into(),
         purpose: Purpose::Turn,
+        metered: false,
     }
 }
 

@@ -93,3 +93,22 @@ async fn a_model_call_cut_by_a_crash_is_counted_at_its_worst() {
     let end = server.turn_end(&session, 2).await;
     assert_eq!(end["body"]["yield_reason"], "budget_exceeded", "{end}");
 }
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_counts_and_is_asked_for_again_within_the_budget() {
+    let server = Server::start();
+    let steps = json!([
+        { "fail": "drop", "say": "a b c d e f g h", "chunks": 4, "chunk_ms": 1 },
+        { "say": "well" }
+    ]);
+    let session = limited(&server, 1000, steps).await;
+    let end = server.turn_end(&session, 1).await;
+    assert_eq!(end["body"]["yield_reason"], "completed", "{end}");
+    let events = server.events(&session).await;
+    let cut = events.iter().find(|e| e["type"] == "model.cut").unwrap();
+    assert_eq!(cut["body"]["charged"]["input_tokens"], 10, "{cut}");
+    assert!(
+        cut["body"]["charged"]["output_tokens"].as_u64().unwrap() > 0,
+        "{cut}"
+    );
+}
