@@ -1,11 +1,14 @@
 //! Checkpoints: files of a sandbox at a moment, as rows. The files themselves
 //! are pieces (`pieces.rs`), which a checkpoint names.
 
+use std::collections::BTreeSet;
+
+use futures::FutureExt;
 use session::Millis;
 
 use crate::content::json;
 use crate::db::{Row, Tx, values};
-use crate::{Error, Store};
+use crate::{Error, Store, litter, pieces};
 
 /// A checkpoint that is safe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,15 @@ const INSERT: &str = "INSERT INTO checkpoints (id, session, root, seq, at, manif
 const OF_SESSION: &str = "SELECT c.id, c.session, c.seq, c.at, c.manifest, c.packs, c.files, c.bytes, c.added \
     FROM checkpoints c WHERE c.session = $1 AND c.seq >= $2 AND c.seq <= $3 ORDER BY c.seq DESC, c.at DESC, c.id DESC";
 
+const OF_FAMILY: &str = "SELECT c.id, c.session, c.seq, c.at, c.manifest, c.packs, c.files, c.bytes, c.added \
+    FROM checkpoints c WHERE c.root = $1";
+const SEAMS: &str = "SELECT to_seq FROM lineage WHERE source = $1 ORDER BY to_seq";
+const ROOT: &str = "SELECT root FROM checkpoints WHERE id = $1";
+const DELETE: &str = "DELETE FROM checkpoints WHERE id = $1";
+const TIDY: &str = "DELETE FROM litter WHERE folder = $1";
+/// In the rows of litter: that a session may have too many checkpoints.
+const SURPLUS: &str = "checkpoints/";
+
 impl Checkpoint {
     /// Writes it beside the fact that tells of it.
     pub(crate) async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
@@ -51,8 +63,58 @@ impl Checkpoint {
             self.bytes,
             self.added
         ];
-        tx.exec(INSERT, &values).await.map(drop)
+        tx.exec(INSERT, &values).await?;
+        let surplus = format!("{SURPLUS}{}", self.session);
+        litter::mark(tx, &surplus).await
     }
+
+    fn pieces(self) -> impl Iterator<Item = String> {
+        self.packs.into_iter().chain([self.manifest])
+    }
+}
+
+/// Checkpoints that were given up.
+#[derive(Default)]
+pub(crate) struct Dropped {
+    pub(crate) checkpoints: u64,
+    /// What they named; another may name it too.
+    pub(crate) pieces: BTreeSet<String>,
+    /// The oldest session of the family.
+    pub(crate) root: String,
+}
+
+/// Gives up all but the newest and what forks need: each may be restored from
+/// the newest checkpoint that is no newer than where it forked.
+async fn give_up(tx: &mut Tx<'_>, session: String, keep: usize) -> Result<Dropped, Error> {
+    let mut seams = Vec::new();
+    for mut row in tx.rows(SEAMS, &values![&session]).await? {
+        seams.push(row.count()?);
+    }
+    let mut dropped = Dropped::default();
+    let rows = tx
+        .rows(OF_SESSION, &values![&session, 0u64, u64::MAX])
+        .await?;
+    for (at, row) in rows.into_iter().enumerate() {
+        let checkpoint = read(row)?;
+        let all = seams.len();
+        seams.retain(|seam| *seam < checkpoint.seq);
+        if at < keep || seams.len() < all {
+            continue;
+        }
+        if dropped.root.is_empty()
+            && let Some(mut row) = tx.row(ROOT, &values![&checkpoint.id]).await?
+        {
+            dropped.root = row.text()?;
+            // Should their pieces not go now, a sweep will find them.
+            litter::mark(tx, &pieces::folder(&dropped.root)).await?;
+        }
+        tx.exec(DELETE, &values![&checkpoint.id]).await?;
+        dropped.checkpoints += 1;
+        dropped.pieces.extend(checkpoint.pieces());
+    }
+    tx.exec(TIDY, &values![format!("{SURPLUS}{session}")])
+        .await?;
+    Ok(dropped)
 }
 
 fn read(mut row: Row) -> Result<Checkpoint, Error> {
@@ -88,10 +150,34 @@ impl Store {
         }
         Ok(found)
     }
+
+    /// Gives up the checkpoints of a session beyond the newest `keep`, except
+    /// what its forks need.
+    pub(crate) async fn drop_checkpoints(
+        &self,
+        session: &str,
+        keep: usize,
+    ) -> Result<Dropped, Error> {
+        let session = session.to_owned();
+        self.db()
+            .change(move |tx| give_up(tx, session, keep).boxed())
+            .await
+    }
+
+    /// Every piece that a checkpoint of a family names.
+    pub(crate) async fn named_by_checkpoints(&self, root: &str) -> Result<BTreeSet<String>, Error> {
+        let mut named = BTreeSet::new();
+        for row in self.db().rows(OF_FAMILY, values![root]).await? {
+            named.extend(read(row)?.pieces());
+        }
+        Ok(named)
+    }
 }
 
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [INSERT, OF_SESSION].map(str::to_owned).into()
+    [INSERT, OF_SESSION, OF_FAMILY, SEAMS, ROOT, DELETE, TIDY]
+        .map(str::to_owned)
+        .into()
 }

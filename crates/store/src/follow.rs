@@ -32,6 +32,7 @@ impl Follow {
     ///
     /// # Errors
     /// If the log cannot be read; asking again goes on at the same place.
+    /// [`Error::NotFound`] once the session was erased.
     pub async fn next(&mut self) -> Result<Arc<Logged>, Error> {
         loop {
             if let Some(event) = self.read.pop_front() {
@@ -43,7 +44,8 @@ impl Follow {
                 continue;
             }
             let Some(ring) = &mut self.ring else {
-                return Err(Error::Unavailable("the store is closed".to_owned()));
+                // Nobody else lets the followers go.
+                return Err(Error::NotFound);
             };
             match ring.recv().await {
                 Ok(Told::Event(event)) if event.event.seq == self.at + 1 => {

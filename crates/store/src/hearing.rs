@@ -51,6 +51,10 @@ impl Store {
         let hear = |heard| match heard {
             Heard::Gap => self.hub().look_all(),
             Heard::Said(said) => match read(&said) {
+                // No log ends with nothing: it was erased.
+                Some((mark, wake)) if mark != self.mark() && wake.head == 0 => {
+                    self.hub().close(&wake.session);
+                }
                 Some((mark, wake)) if mark != self.mark() => {
                     self.wake(wake.clone());
                     if to.try_send(wake).is_err() {

@@ -75,6 +75,11 @@ impl Hub {
         (told < head).then(|| told.max(head.saturating_sub(RING as u64)))
     }
 
+    /// Lets the followers of a session go: it was erased.
+    pub(crate) fn close(&self, session: &str) {
+        self.map().remove(session);
+    }
+
     /// Sends the followers of a session to the store.
     pub(crate) fn look(&self, session: &str) {
         if let Some(followed) = self.map().get(session) {

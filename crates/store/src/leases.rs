@@ -61,6 +61,11 @@ impl Nodes {
     }
 }
 
+/// Forgets nodes that are long dead and hold nothing; how many.
+pub(crate) async fn forget(tx: &mut Tx<'_>, now: Millis) -> Result<u64, Error> {
+    tx.exec(FORGET, &values![now.plus(-REMEMBERED)]).await
+}
+
 /// Makes a node's leases last until then.
 pub(crate) async fn last(tx: &mut Tx<'_>, node: &str, until: Millis) -> Result<(), Error> {
     tx.exec(LAST, &values![node, until]).await.map(drop)

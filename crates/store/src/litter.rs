@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::db::values;
+use crate::db::{Tx, values};
 use crate::{Error, Store};
 
 /// How long what nobody names is kept, in milliseconds: its row may be on the way.
@@ -41,6 +41,11 @@ impl Marked {
         }
         map.insert(folder.to_owned(), Instant::now());
     }
+}
+
+/// Says in a transaction that there may be something to sweep.
+pub(crate) async fn mark(tx: &mut Tx<'_>, folder: &str) -> Result<(), Error> {
+    tx.exec(MARK, &values![folder]).await.map(drop)
 }
 
 impl Store {

@@ -280,7 +280,6 @@ pub(crate) async fn settle(tx: &mut Tx<'_>, session: &str, used: Amount) -> Resu
 }
 
 /// Ends a session's reservation, if it has one, as used up: nobody knows better.
-#[expect(dead_code, reason = "erasing comes next")]
 pub(crate) async fn use_up(tx: &mut Tx<'_>, session: &str) -> Result<(), Error> {
     match take(tx, session).await? {
         Some(held) => held.end(tx, held.amount).await,

@@ -43,6 +43,8 @@ pub struct TokenRow {
 /// The longest a token may last, in milliseconds: one that expired this long
 /// before a new one will is expired whatever the time is now.
 const LONGEST: i64 = 24 * 3600 * 1000;
+/// Expired tokens cleared away at a time by a sweep.
+const SWEPT: u64 = 1000;
 /// Expired tokens cleared away by each new one.
 const CLEARED: u64 = 4;
 
@@ -73,6 +75,20 @@ impl Store {
     pub async fn token(&self, token: &str, now: Millis) -> Result<Option<TokenRow>, Error> {
         let row = self.db().row(ONE, values![digest(token), now]).await?;
         row.map(read).transpose()
+    }
+}
+
+impl Store {
+    /// Clears away tokens that have expired; how many.
+    pub(crate) async fn clear_tokens(&self, now: Millis) -> Result<u64, Error> {
+        let mut cleared = 0;
+        loop {
+            let some = self.db().exec(CLEAR, values![now, SWEPT]).await?;
+            cleared += some;
+            if some < SWEPT {
+                return Ok(cleared);
+            }
+        }
     }
 }
 

@@ -11,8 +11,16 @@ use crate::{
 };
 
 /// Statements that may read a whole table or sort, and why.
-const MAY: [(&str, &str); 7] = [
+const MAY: [(&str, &str); 9] = [
     ("FROM usage_", "a report sorts the groups it sums up"),
+    (
+        "FROM tombstones WHERE done IS NULL",
+        "that index holds the open ones alone",
+    ),
+    (
+        "FROM reservations r",
+        "as many rows as model calls are being made",
+    ),
     (
         "FROM nodes",
         "a handful of rows, one for each start of a server",
@@ -62,7 +70,9 @@ fn all() -> Vec<String> {
         crate::append::queries(),
         crate::checkpoints::queries(),
         credentials::queries(),
+        crate::erase::queries(),
         events::queries(),
+        crate::folds::queries(),
         keys::queries(),
         leases::queries(),
         crate::lineage::queries(),
@@ -71,6 +81,7 @@ fn all() -> Vec<String> {
         crate::reserve::queries(),
         sessions::queries(),
         stats::queries(),
+        crate::sweep::queries(),
         crate::tally::queries(),
         tokens::queries(),
         turns::queries(),

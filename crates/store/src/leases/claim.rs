@@ -5,7 +5,7 @@ use futures::FutureExt;
 use session::Millis;
 
 use super::queue::{self, Lines, Quota};
-use super::{FORGET, REMEMBERED, last};
+use super::{forget, last};
 use crate::db::{Tx, values};
 use crate::{Error, SessionRow, Store, sessions};
 
@@ -127,8 +127,7 @@ impl Claim {
         }
         if !self.claimed.is_empty() {
             last(tx, &self.node, self.until).await?;
-            tx.exec(FORGET, &values![self.now.plus(-REMEMBERED)])
-                .await?;
+            forget(tx, self.now).await?;
         }
         Ok(self.claimed)
     }

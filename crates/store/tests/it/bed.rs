@@ -55,14 +55,22 @@ impl Bed {
         self.try_open(7).await.unwrap()
     }
 
+    /// A store that tells of named moments.
+    pub async fn open_told(&self, passed: store::Passed) -> Store {
+        Store::open(self.options(7, Some(passed))).await.unwrap()
+    }
+
     pub async fn try_open(&self, master: u8) -> Result<Store, store::Error> {
-        let options = Options {
+        Store::open(self.options(master, None)).await
+    }
+
+    fn options(&self, master: u8, passed: Option<store::Passed>) -> Options {
+        Options {
             database: self.database.clone(),
             blobs: self.folder.path().join("blobs"),
             master: MasterKey::from_bytes([master; 32]),
-            passed: None,
-        };
-        Store::open(options).await
+            passed,
+        }
     }
 }
 
