@@ -39,7 +39,9 @@ fn routes() -> OpenApiRouter<App> {
         .merge(v3::events::routes())
         .merge(v3::messages::routes())
         .merge(v3::turns::routes())
+        .merge(v3::checkpoints::routes())
         .merge(v3::tokens::routes())
+        .merge(v3::report::routes())
         .merge(ops::routes())
 }
 

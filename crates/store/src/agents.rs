@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod policy;
 
 use futures::FutureExt;
 use session::{Limits, Millis};
@@ -10,6 +11,7 @@ use crate::db::{Row, Value, values};
 use crate::{Cursor, Error, Listed, NewCredential, Page, Store};
 use change::{apply, attach, one};
 use create::create;
+pub use policy::Policy;
 
 /// An agent to be made, with its first revision.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct NewAgent {
     pub model: String,
     /// Defaults for its sessions.
     pub limits: Limits,
+    /// What it allows besides.
+    pub policy: Policy,
     /// `managed` or a credential's id; `None` for the org's default.
     pub credential: Option<String>,
     /// A model key brought along: becomes a credential, attached.
@@ -66,6 +70,8 @@ pub struct AgentRow {
     pub credential: Option<String>,
     /// Defaults for its sessions.
     pub limits: Limits,
+    /// What it allows besides.
+    pub policy: Policy,
     /// When it was made.
     pub created: Millis,
     /// When it was last changed.
@@ -104,6 +110,8 @@ pub struct AgentChange {
     pub credential: Option<Option<String>>,
     /// Other limits.
     pub limits: Option<Limits>,
+    /// Another policy.
+    pub policy: Option<Policy>,
     /// A new value for the attached credential; becomes a credential of its
     /// own, attached, if none is.
     pub key: Option<NewCredential>,
@@ -113,10 +121,10 @@ pub struct AgentChange {
 
 const NUMBERED: &str = "INSERT INTO revisions (agent, number, id, prompt, prompt_hash, model, created) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const INSERT: &str = "INSERT INTO agents (id, org, name, runtime, credential, limits, revision, created, updated) \
-    VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7) ON CONFLICT (org, name) WHERE deleted IS NULL DO NOTHING";
-const CHANGE: &str = "UPDATE agents SET credential = $1, limits = $2, revision = $3, updated = $4 \
-    WHERE org = $5 AND id = $6 AND deleted IS NULL";
+const INSERT: &str = "INSERT INTO agents (id, org, name, runtime, credential, limits, revision, created, updated, policy) \
+    VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7, $8) ON CONFLICT (org, name) WHERE deleted IS NULL DO NOTHING";
+const CHANGE: &str = "UPDATE agents SET credential = $1, limits = $2, revision = $3, updated = $4, policy = $5 \
+    WHERE org = $6 AND id = $7 AND deleted IS NULL";
 const DELETE: &str =
     "UPDATE agents SET deleted = $1 WHERE org = $2 AND id = $3 AND deleted IS NULL";
 const LOCK: &str = "UPDATE agents SET updated = $1 WHERE org = $2 AND id = $3 AND deleted IS NULL";
@@ -124,7 +132,7 @@ const LOCK: &str = "UPDATE agents SET updated = $1 WHERE org = $2 AND id = $3 AN
 macro_rules! columns {
     ($where:literal) => {
         concat!(
-            "SELECT a.id, a.org, a.name, a.runtime, a.credential, a.limits, a.created, a.updated, ",
+            "SELECT a.id, a.org, a.name, a.runtime, a.credential, a.limits, a.policy, a.created, a.updated, ",
             "r.id, r.number, r.prompt, r.prompt_hash, r.model, r.created FROM agents a ",
             "JOIN revisions r ON r.agent = a.id AND r.number = a.revision WHERE a.org = $1 AND a.deleted IS NULL",
             $where
@@ -143,7 +151,8 @@ fn read(mut row: Row) -> Result<AgentRow, Error> {
         name: row.text()?,
         runtime: row.text()?,
         credential: row.opt_text()?,
-        limits: limits(&row.text()?)?,
+        limits: part(&row.text()?, "its limits")?,
+        policy: part(&row.text()?, "its policy")?,
         created: row.millis()?,
         updated: row.millis()?,
         active: RevisionRow {
@@ -157,8 +166,8 @@ fn read(mut row: Row) -> Result<AgentRow, Error> {
     })
 }
 
-fn limits(text: &str) -> Result<Limits, Error> {
-    serde_json::from_str(text).map_err(|_| corrupt("its limits"))
+fn part<T: serde::de::DeserializeOwned>(text: &str, what: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|_| corrupt(what))
 }
 
 fn corrupt(why: &str) -> Error {

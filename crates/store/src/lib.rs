@@ -67,7 +67,7 @@ mod usage;
 mod vault;
 mod wake;
 
-pub use agents::{AgentChange, AgentCreated, AgentRow, NewAgent, RevisionRow};
+pub use agents::{AgentChange, AgentCreated, AgentRow, NewAgent, Policy, RevisionRow};
 pub use append::{Append, Dedupe, LeaseChange};
 pub use budget::{Amount, Cap};
 pub use checkpoints::Checkpoint;

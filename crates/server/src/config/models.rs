@@ -73,18 +73,6 @@ impl From<Price> for session::Prices {
 }
 
 impl Price {
-    /// The same per token, in nano-dollars: a dollar per million tokens is 1,000.
-    #[must_use]
-    pub fn per_token(self) -> session::Prices {
-        let token = |usd: f64| session::Usd::dollars(usd / 1e6).unwrap_or_default().0;
-        session::Prices {
-            input: token(self.input),
-            output: token(self.output),
-            cache_write: token(self.cache_write.unwrap_or(self.input)),
-            cache_read: token(self.cache_read.unwrap_or(self.input)),
-        }
-    }
-
     fn is_sound(self) -> bool {
         let cached = [self.cache_write, self.cache_read].into_iter().flatten();
         let mut all = [self.input, self.output].into_iter().chain(cached);
@@ -94,18 +82,6 @@ impl Price {
 }
 
 impl Models {
-    /// What tokens of the model `provider/name` cost, by the longest entry of the
-    /// table that its name begins with.
-    #[must_use]
-    pub fn price(&self, model: &str) -> Option<session::Prices> {
-        let fits = self
-            .prices
-            .iter()
-            .filter(|(name, _)| model.starts_with(*name));
-        let (_, price) = fits.max_by_key(|(name, _)| name.len())?;
-        Some(price.per_token())
-    }
-
     /// Tidies what was given.
     ///
     /// # Errors
@@ -140,27 +116,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_entry_that_fits_is_the_price() {
-        let price = |input| Price {
-            input,
+    fn a_dollar_per_million_tokens_is_a_thousand_nano_dollars_each() {
+        let price = Price {
+            input: 3.0,
             output: 15.0,
             cache_write: None,
             cache_read: Some(0.3),
         };
-        let mut models = Given::default().fill();
-        models.prices.insert("anthropic/".into(), price(1.0));
-        models
-            .prices
-            .insert("anthropic/claude-x".into(), price(3.0));
-        let found = models.price("anthropic/claude-x-2").unwrap();
         let want = session::Prices {
             input: 3_000,
             output: 15_000,
             cache_write: 3_000,
             cache_read: 300,
         };
-        assert_eq!(found, want);
-        assert_eq!(models.price("anthropic/y").unwrap().input, 1_000);
-        assert_eq!(models.price("openai/y"), None);
+        assert_eq!(session::Prices::from(price), want);
     }
 }

@@ -2,6 +2,7 @@
 //! per noun; what objects look like on the wire stands beside their routes.
 
 pub mod agents;
+pub mod checkpoints;
 mod command;
 pub mod credentials;
 mod event;
@@ -10,6 +11,7 @@ mod limits;
 pub mod messages;
 mod number;
 mod price;
+pub mod report;
 mod said;
 pub mod sessions;
 mod stream;

@@ -11,9 +11,11 @@ mod messages;
 mod nodes;
 mod once;
 mod ops;
+mod policy;
 mod sessions;
 mod stream;
 mod unbuilt;
+mod usage;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -102,11 +102,13 @@ pub(super) async fn apply(
     }
     let credential = change.credential.unwrap_or(before.credential);
     let limits = change.limits.unwrap_or(before.limits);
+    let policy = change.policy.unwrap_or(before.policy);
     let row = values![
         credential,
         json(&limits),
         number,
         change.at,
+        json(&policy),
         &before.org,
         &before.id
     ];

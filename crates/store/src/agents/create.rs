@@ -24,6 +24,7 @@ pub(super) async fn create(
         new.credential.as_ref(),
         json(&new.limits),
         new.at,
+        json(&new.policy),
     ];
     let made = tx.exec(INSERT, &agent).await? == 1;
     if made {
@@ -58,6 +59,11 @@ fn compare(row: AgentRow, new: &NewAgent, brought: bool) -> AgentCreated {
         ("model", row.active.model != new.model),
         ("runtime", row.runtime != new.runtime),
         ("limits", row.limits != new.limits),
+        (
+            "on_interrupt",
+            row.policy.on_interrupt != new.policy.on_interrupt,
+        ),
+        ("caps", row.policy.caps != new.policy.caps),
         ("credential", !brought && row.credential != new.credential),
     ];
     let differs: Vec<_> = differs

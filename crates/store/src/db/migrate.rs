@@ -6,9 +6,10 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 2] = [
+pub(super) const STEPS: [(&str, &str); 3] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
+    ("policy", include_str!("../../migrations/0003_policy.sql")),
 ];
 
 const TABLE: &str =

@@ -2,8 +2,10 @@
 //! the way of others.
 
 use secrecy::{ExposeSecret, SecretString};
-use session::{Limits, Millis};
-use store::{AgentChange, AgentCreated, AgentRow, Error, NewAgent, NewCredential, Page, Store};
+use session::{Caps, Limits, Millis, OnInterrupt};
+use store::{
+    AgentChange, AgentCreated, AgentRow, Error, NewAgent, NewCredential, Page, Policy, Store,
+};
 
 use crate::bed::{Bed, both};
 
@@ -37,9 +39,21 @@ fn agent(org: &str, id: &str) -> NewAgent {
             turns: Some(3),
             ..Limits::default()
         },
+        policy: Policy::default(),
         credential: None,
         key: None,
         at: Millis(1000),
+    }
+}
+
+/// A policy with something in every part.
+fn retrying() -> Policy {
+    Policy {
+        on_interrupt: [("bash".to_owned(), OnInterrupt::Retry)].into(),
+        caps: Caps {
+            tokens_per_day: Some(7),
+            ..Caps::default()
+        },
     }
 }
 
@@ -121,6 +135,13 @@ async fn what_differs_is_named(bed: Bed) {
         ),
         (
             NewAgent {
+                policy: retrying(),
+                ..like()
+            },
+            vec!["on_interrupt", "caps"],
+        ),
+        (
+            NewAgent {
                 credential: Some("managed".to_owned()),
                 ..like()
             },
@@ -190,6 +211,7 @@ async fn a_change_makes_a_revision_only_if_it_must(bed: Bed) {
     let limits = AgentChange {
         limits: Some(Limits::default()),
         credential: Some(Some("managed".to_owned())),
+        policy: Some(retrying()),
         ..change("rev_2")
     };
     let after = store.change_agent(&org, "agt_1", limits).await.unwrap();
@@ -206,7 +228,9 @@ async fn a_change_makes_a_revision_only_if_it_must(bed: Bed) {
         prompt: Some(("new".to_owned(), "sha256:2".to_owned())),
         ..change("rev_2")
     };
+    assert_eq!(after.policy, retrying());
     let after = store.change_agent(&org, "agt_1", prompt).await.unwrap();
+    assert_eq!(after.policy, retrying(), "what is not named stays");
     assert_eq!(
         (
             after.active.number,

@@ -2,6 +2,7 @@
 //! without a trace on their sessions.
 
 mod object;
+mod policy;
 mod runtime;
 mod wanted;
 
@@ -51,7 +52,7 @@ async fn create(
     Org(org): Org,
     sent: Sent,
 ) -> Result<(StatusCode, Json<AgentObject>), Problem> {
-    let new = new_agent(&app, org, sent.parse()?).await?;
+    let new = new_agent(&app, org, &sent).await?;
     match app.store.create_agent(new).await? {
         AgentCreated::New(row) => Ok((
             StatusCode::CREATED,

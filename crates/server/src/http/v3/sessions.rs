@@ -86,12 +86,12 @@ async fn list(
 ) -> Result<Json<SessionPage>, Problem> {
     let page = page(params.limit, params.cursor.as_deref(), 50, 100)?;
     let listed = app.store.sessions(&org, filter(params)?, page).await?;
+    let mut data = Vec::with_capacity(listed.rows.len());
+    for row in listed.rows {
+        data.push(SessionObject::placed(&app, row).await?);
+    }
     Ok(Json(SessionPage {
-        data: listed
-            .rows
-            .into_iter()
-            .map(|row| SessionObject::show(&app, row))
-            .collect(),
+        data,
         next_cursor: listed.next.map(|cursor| cursor.to_string()),
     }))
 }
@@ -130,7 +130,7 @@ async fn get(
         .session(&org, &id)
         .await
         .map_err(named("session", &id))?;
-    Ok(Json(SessionObject::show(&app, row)))
+    Ok(Json(SessionObject::placed(&app, row).await?))
 }
 
 /// Change a session's limits, also while a turn runs

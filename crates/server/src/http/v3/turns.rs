@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use session::fact::YieldReason;
-use session::id;
+use session::{Frozen, id};
 use store::Turn;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -87,8 +87,9 @@ pub struct TurnParams {
     cursor: Option<String>,
 }
 
-impl From<&Turn> for TurnObject {
-    fn from(turn: &Turn) -> Self {
+impl TurnObject {
+    /// The turn of a session of that configuration.
+    fn new(turn: &Turn, frozen: &Frozen) -> Self {
         let began = &turn.started.event;
         let ended = turn.completed.as_ref().map(|logged| &logged.event);
         let body = ended.map(|event| &event.draft.body);
@@ -114,9 +115,7 @@ impl From<&Turn> for TurnObject {
             started_at: clock::rfc3339(began.at),
             completed_at: ended.map(|event| clock::rfc3339(event.at)),
             active_seconds: ended.map(|event| event.at.since(began.at) / 1000),
-            usage: TurnUsage(
-                part("usage").unwrap_or_else(|| Value::Object(serde_json::Map::new())),
-            ),
+            usage: TurnUsage::of(part("usage"), frozen),
         }
     }
 }
@@ -150,8 +149,10 @@ async fn list(
         .last()
         .filter(|_| more)
         .map(|turn| turn.number.to_string());
+    let frozen = frozen(&app, &org, &session).await?;
+    let shown = |turn: &Turn| TurnObject::new(turn, &frozen);
     Ok(Json(TurnPage {
-        data: turns.iter().map(TurnObject::from).collect(),
+        data: turns.iter().map(shown).collect(),
         next_cursor,
     }))
 }
@@ -172,7 +173,8 @@ async fn one(
         .turn(&org, &session, number)
         .await
         .map_err(named("turn", &turn))?;
-    Ok(Json(TurnObject::from(&row)))
+    let frozen = frozen(&app, &org, &session).await?;
+    Ok(Json(TurnObject::new(&row, &frozen)))
 }
 
 /// Read the result of the newest turn
@@ -190,7 +192,8 @@ async fn result(
         .turns(&org, &session, None, 1)
         .await
         .map_err(named("session", &session))?;
-    let last_turn = turns.first().map(TurnObject::from);
+    let frozen = frozen(&app, &org, &session).await?;
+    let last_turn = turns.first().map(|turn| TurnObject::new(turn, &frozen));
     let named_event = last_turn
         .as_ref()
         .and_then(|turn| turn.result_event_id.as_deref());
@@ -203,6 +206,12 @@ async fn result(
         }
     };
     Ok(Json(ResultObject { last_turn, result }))
+}
+
+/// What the session was born with: its prices.
+async fn frozen(app: &App, org: &str, session: &str) -> Result<Frozen, Problem> {
+    let row = app.store.session(org, session).await;
+    Ok(row.map_err(named("session", session))?.frozen)
 }
 
 /// The event as it was rendered.
@@ -224,6 +233,7 @@ mod tests {
     use store::Logged;
 
     use super::*;
+    use crate::http::v3::sessions::testing::frozen;
 
     fn turn(reason: Option<YieldReason>) -> Turn {
         let log = |fact: Fact, seq, at| {
@@ -265,7 +275,7 @@ mod tests {
     #[test]
     fn the_state_follows_from_how_the_turn_ended() {
         for reason in YieldReason::ALL {
-            let state = TurnObject::from(&turn(Some(reason))).state;
+            let state = TurnObject::new(&turn(Some(reason)), &frozen()).state;
             assert_eq!(
                 state,
                 if reason == YieldReason::Error {
@@ -276,19 +286,20 @@ mod tests {
                 "{reason:?}"
             );
         }
-        assert_eq!(TurnObject::from(&turn(None)).state, "running");
+        assert_eq!(TurnObject::new(&turn(None), &frozen()).state, "running");
     }
 
     #[test]
     fn a_turn_is_the_contract_s() {
         let shown =
-            serde_json::to_value(TurnObject::from(&turn(Some(YieldReason::Error)))).unwrap();
+            serde_json::to_value(TurnObject::new(&turn(Some(YieldReason::Error)), &frozen()))
+                .unwrap();
         let want = json!({ "id": "trn_1_1", "state": "error", "attempt": 1, "yield_reason": "error",
             "result_event_id": "evt_1_4", "error": { "code": "auth", "message": "no", "retriable": false },
             "started_at": "1970-01-01T00:00:01.000Z", "completed_at": "1970-01-01T00:00:04.999Z",
             "active_seconds": 3, "usage": { "reported": false } });
         assert_eq!(shown, want);
-        let open = serde_json::to_value(TurnObject::from(&turn(None))).unwrap();
+        let open = serde_json::to_value(TurnObject::new(&turn(None), &frozen())).unwrap();
         assert_eq!(
             (&open["yield_reason"], &open["usage"]),
             (&Value::Null, &json!({}))

@@ -54,6 +54,18 @@ pub struct TokensObject {
 #[serde(transparent)]
 pub struct TurnUsage(pub Value);
 
+impl TurnUsage {
+    /// The usage that an event tells of, with its cost where the price is known.
+    pub fn of(told: Option<Value>, frozen: &Frozen) -> Self {
+        let mut usage = told.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        let tokens = serde_json::from_value::<Tokens>(usage.clone());
+        if let Some(cost) = tokens.ok().and_then(|tokens| frozen.cost(tokens)) {
+            usage["total_cost_usd"] = cost.as_dollars().into();
+        }
+        Self(usage)
+    }
+}
+
 impl From<Tokens> for TokensObject {
     fn from(tokens: Tokens) -> Self {
         Self {
@@ -156,6 +168,11 @@ mod tests {
         let shown = shown(&frozen, usage, USED);
         assert_eq!(shown["total_cost_usd"], 0.000_051_4);
         assert_eq!(shown["charged_tokens"], 15);
+        let turn = TurnUsage::of(Some(json!(USED)), &frozen);
+        assert_eq!(turn.0["total_cost_usd"], 0.000_051_4);
+        let unknown = json!({ "reported": false });
+        assert_eq!(TurnUsage::of(Some(unknown.clone()), &frozen).0, unknown);
+        assert_eq!(TurnUsage::of(None, &frozen).0, json!({}));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::harness::{Server, is, script};
 fn priced() -> Server {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("oc.toml");
-    let prices = "[prices.\"test/\"]\ninput = 1000.0\noutput = 1000.0\n";
+    let prices = "[prices.\"test/*\"]\ninput = 1000.0\noutput = 1000.0\n";
     std::fs::write(&file, prices).unwrap();
     Server::with(&[("OC_CONFIG", file.to_str().unwrap())])
 }
@@ -170,7 +170,10 @@ async fn a_session_that_is_not_at_rest_says_what_it_waits_on() {
 
     let agent = server.agent("second", "test/script").await;
     let queued = server
-        .session(&agent, &script(json!([{ "ask": "Well?" }])))
+        .session(
+            &agent,
+            &script(json!([{ "call": [{ "tool": "ask", "args": { "text": "Well?" } }] }])),
+        )
         .await;
     let shown = server.get(&format!("/v3/sessions/{queued}")).await;
     assert_eq!(shown["waiting_on"]["what"], "quota", "{shown}");

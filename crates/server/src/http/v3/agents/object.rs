@@ -4,7 +4,8 @@ use serde::Serialize;
 use store::{AgentRow, RevisionRow};
 use utoipa::ToSchema;
 
-use super::wanted::hash;
+use super::policy::{self, CapsIn, CapsObject};
+use super::wanted::{OnInterrupt, hash};
 use crate::clock;
 use crate::config::Config;
 use crate::http::v3::limits::{LimitsIn, LimitsObject};
@@ -38,6 +39,12 @@ pub struct AgentObject {
     /// Defaults for sessions.
     #[schema(value_type = LimitsIn)]
     limits: LimitsObject,
+    /// What becomes of a tool call whose outcome is unknown after a crash.
+    #[schema(value_type = OnInterrupt)]
+    on_interrupt: serde_json::Value,
+    /// What all its sessions together may use.
+    #[schema(value_type = CapsIn)]
+    caps: CapsObject,
     /// When it was made.
     created_at: String,
     /// When it was last changed.
@@ -95,6 +102,8 @@ impl AgentObject {
                 digest,
             },
             limits: row.limits.into(),
+            on_interrupt: policy::shown(&row.policy.on_interrupt),
+            caps: row.policy.caps.into(),
             created_at: clock::rfc3339(row.created),
             updated_at: clock::rfc3339(row.updated),
         }
@@ -120,6 +129,7 @@ mod tests {
                 tokens: Some(5),
                 ..Limits::default()
             },
+            policy: store::Policy::default(),
             created: Millis(0),
             updated: Millis(1),
             active: RevisionRow {
@@ -145,6 +155,7 @@ mod tests {
             "prompt": "p", "prompt_hash": "sha256:00", "model": "test/demo", "runtime": "native",
             "credential_id": null, "revision": 1, "active_revision_id": "rev_1",
             "active_revision": { "id": "rev_1", "number": 1, "digest": null }, "limits": { "tokens": 5 },
+            "on_interrupt": "report", "caps": {},
             "created_at": "1970-01-01T00:00:00.000Z", "updated_at": "1970-01-01T00:00:00.001Z" });
         assert_eq!(agent, want);
         let other = serde_json::to_value(AgentObject::new(row("test/script"), &config)).unwrap();

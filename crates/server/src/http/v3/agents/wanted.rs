@@ -1,13 +1,14 @@
 //! From a request to an agent, or to a change of one: what its fields must be.
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use session::id::Noun;
 use session::{Limits, ModelRef, Provider};
 use sha2::{Digest, Sha256};
-use store::{AgentChange, AgentRow, NewAgent, NewCredential};
+use store::{AgentChange, AgentRow, NewAgent, NewCredential, Policy};
 use utoipa::ToSchema;
 
+use super::policy::{CapsIn, policy};
 use super::runtime;
 use crate::app::App;
 use crate::clock;
@@ -46,6 +47,16 @@ pub struct CreateAgent {
     /// Defaults for its sessions.
     #[schema(value_type = LimitsIn, required = false)]
     limits: Option<Object<LimitsIn>>,
+    /// What becomes of a tool call whose outcome is unknown after a crash: `report`
+    /// (the default: the model is told) or `retry` (it is run again), for every
+    /// tool or as an object of tools.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    #[schema(value_type = OnInterrupt, required = false)]
+    on_interrupt: Option<serde_json::Value>,
+    /// What all its sessions together may use.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    #[schema(value_type = CapsIn, required = false)]
+    caps: Option<serde_json::Value>,
 }
 
 /// A change of an agent; what is absent stays.
@@ -65,20 +76,43 @@ pub struct UpdateAgent {
     /// Other limits, in place of all there are.
     #[schema(value_type = LimitsIn, required = false)]
     limits: Option<Object<LimitsIn>>,
+    /// What becomes of a tool call whose outcome is unknown; null for `report`.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    #[schema(value_type = Option<OnInterrupt>)]
+    on_interrupt: Option<serde_json::Value>,
+    /// Other caps, in place of all there are; null for none.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    #[schema(value_type = Option<CapsIn>)]
+    caps: Option<serde_json::Value>,
+}
+
+/// A word for every tool, or for each of some.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only described")]
+pub enum OnInterrupt {
+    /// `report` or `retry`, for every tool.
+    Every(String),
+    /// The same by tool; `*` is every tool that is not named.
+    ByTool(std::collections::BTreeMap<String, String>),
 }
 
 /// The agent that a request wants.
 ///
 /// # Errors
 /// 422 naming the field.
-pub async fn new_agent(app: &App, org: String, wanted: CreateAgent) -> Result<NewAgent, Problem> {
+pub async fn new_agent(app: &App, org: String, sent: &Sent) -> Result<NewAgent, Problem> {
+    let wanted: CreateAgent = sent.parse()?;
+    let policy = policy(sent, Policy::default())?;
     let name = short(need(wanted.name, "name")?, "name", NAME)?;
     let runtime = runtime::built(wanted.runtime.as_deref())?;
     let model = model(need(wanted.model, "model")?, runtime)?;
     let prompt = prompt(need(wanted.prompt, "prompt")?)?;
     let limits = wanted.limits.map(|limits| limits.0.into());
     let limits: Limits = limits.unwrap_or_default();
-    price::needed(price::of(app, &model), &model, &limits)?;
+    let prices = price::of(app, &model);
+    price::needed(prices, &model, &limits)?;
+    price::capped(prices, &model, &policy.caps)?;
     let credential = credential(app, &org, wanted.credential, wanted.key.as_deref()).await?;
     Ok(NewAgent {
         id: clock::fresh(Noun::Agent),
@@ -93,6 +127,7 @@ pub async fn new_agent(app: &App, org: String, wanted: CreateAgent) -> Result<Ne
             .transpose()?,
         model: model.to_string(),
         limits,
+        policy,
         credential,
         org,
         at: clock::now(),
@@ -124,11 +159,10 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
     };
     let provider = runs.provider;
     let limits = wanted.limits.map(|limits| limits.0.into());
-    price::needed(
-        price::of(app, &runs),
-        &runs,
-        &limits.unwrap_or(before.limits),
-    )?;
+    let policy = policy(sent, before.policy.clone())?;
+    let prices = price::of(app, &runs);
+    price::needed(prices, &runs, &limits.unwrap_or(before.limits))?;
+    price::capped(prices, &runs, &policy.caps)?;
     let found = credential(app, &before.org, wanted.credential, wanted.key.as_deref()).await?;
     Ok(AgentChange {
         revision: clock::fresh(Noun::Revision),
@@ -140,6 +174,7 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
         model: model.map(|model| model.to_string()),
         credential: sent.has("credential").then_some(found),
         limits,
+        policy: Some(policy),
         key: wanted.key.map(|key| brought(key, provider)).transpose()?,
         at: clock::now(),
     })

@@ -244,6 +244,8 @@ async fn freeze(
         .over(agent.limits);
     let prices = price::of(app, &model);
     price::needed(prices, &model, &limits)?;
+    price::capped(prices, &model, &agent.policy.caps)?;
+    price::allowed(app, prices, &model)?;
     Ok(Frozen {
         bounds: bounds(app, &model),
         agent: agent.id,
@@ -254,9 +256,9 @@ async fn freeze(
         runtime: agent.runtime,
         credential,
         limits,
-        on_interrupt: std::collections::BTreeMap::new(),
+        on_interrupt: agent.policy.on_interrupt,
         prices,
-        caps: session::Caps::default(),
+        caps: agent.policy.caps,
     })
 }
 

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use session::{Frozen, Millis, State, id, waiting};
+use session::{Frozen, Millis, Phase, State, id, waiting};
 use store::SessionRow;
 use utoipa::ToSchema;
 
 use super::waiting::WaitingObject;
 use crate::app::App;
 use crate::clock;
+use crate::http::problem::Problem;
 use crate::http::v3::limits::{LimitsIn, LimitsObject};
 use crate::http::v3::usage::UsageObject;
 
@@ -119,6 +120,23 @@ impl SessionObject {
     /// The session of that row as it is at this moment.
     pub fn show(app: &App, row: SessionRow) -> Self {
         Self::new(row, clock::now(), app.config.budgets.session_hour_usd)
+    }
+
+    /// The same with its place in line, if it waits there.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn placed(app: &App, row: SessionRow) -> Result<Self, Problem> {
+        let queued = row.state.phase() == Phase::Queued;
+        let place = match queued {
+            true => app.store.place_in_line(&row.org, &row.id).await?,
+            false => None,
+        };
+        let mut session = Self::show(app, row);
+        if let Some(waiting) = &mut session.waiting_on {
+            waiting.stands(place);
+        }
+        Ok(session)
     }
 
     fn new(row: SessionRow, now: Millis, hour: f64) -> Self {

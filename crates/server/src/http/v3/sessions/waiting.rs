@@ -25,6 +25,13 @@ pub struct WaitingObject {
     place: Option<u64>,
 }
 
+impl WaitingObject {
+    /// Tells the place in line, where it is known.
+    pub fn stands(&mut self, place: Option<u64>) {
+        self.place = place.or(self.place);
+    }
+}
+
 impl From<Waiting> for WaitingObject {
     fn from(waiting: Waiting) -> Self {
         Self {

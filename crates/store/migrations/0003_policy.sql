@@ -1,0 +1,2 @@
+-- What an agent allows besides its limits: tools that may be run again, caps.
+ALTER TABLE agents ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';
