@@ -9,6 +9,7 @@ pub(crate) mod cgroup;
 mod confine;
 mod dev;
 pub(crate) mod disk;
+mod hidden;
 pub(crate) mod launcher;
 pub mod net;
 pub(crate) mod root;

@@ -105,7 +105,6 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn made(dir: &Path, image: &Path, bytes: u64) -> Result<OwnedFd, Error> {
-    let blank = dir.join(format!("blank-{bytes}.ext4"));
-    disk::blank(&blank, bytes).map_err(Error::io("make a blank disk"))?;
+    let blank = disk::blank(dir, bytes).map_err(Error::io("make a blank disk"))?;
     disk::make(&blank, image).map_err(Error::Launch)
 }

@@ -24,6 +24,9 @@ const NO_DISK: &str = "the disk of a sandbox has no limit of its own: install e2
     (mkfs.ext4) and let `oc` use loop devices (/dev/loop-control)";
 const NO_REDIRECT: &str = "the kernel has no nftables redirect: programs inside reach the network \
     only through HTTP_PROXY; enable CONFIG_NF_TABLES_INET and CONFIG_NFT_REDIR";
+const CORE_HANDLER: &str = "the kernel hands crashes to a program or socket of the host \
+    (/proc/sys/kernel/core_pattern), those inside sandboxes too: start `oc` with a hard limit of \
+    core dumps above zero (LimitCORE=infinity), or write a plain file name to core_pattern";
 const NO_ISOLATION: &str = "the process driver isolates nothing: commands have every right this \
     server has; use the container driver";
 
@@ -68,7 +71,7 @@ async fn tried(config: &HandsConfig) -> Result<Caps, Error> {
 async fn used(config: &HandsConfig, hands: &Hands) -> Result<Caps, Error> {
     let since = Instant::now();
     let sandbox = hands.obtain("probe", None, None).await?.sandbox;
-    let status = Exec::new("status", &["cat", "/proc/self/status"]);
+    let status = Exec::new("status", &["cat", "/proc/self/status", "/proc/self/limits"]);
     let receipt = sandbox.exec(status, None).await?;
     let first_command_ms = Some(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
     let status = String::from_utf8_lossy(&receipt.output.head).into_owned();
@@ -103,6 +106,8 @@ async fn used(config: &HandsConfig, hands: &Hands) -> Result<Caps, Error> {
         ("cpu", &caps.cpu),
         ("pids", &caps.pids),
     ];
+    let pattern = tokio::fs::read_to_string("/proc/sys/kernel/core_pattern").await;
+    let pattern = pattern.unwrap_or_default();
     let unlimited = limits
         .iter()
         .filter(|(_, by)| by.is_none())
@@ -114,6 +119,7 @@ async fn used(config: &HandsConfig, hands: &Hands) -> Result<Caps, Error> {
         (walls.root, NO_ROOT),
         (walls.own_disks, NO_DISK),
         (caps.redirect, NO_REDIRECT),
+        (crashes_stay_inside(&pattern, &status), CORE_HANDLER),
     ];
     caps.weaker.extend(
         more.iter()
@@ -121,6 +127,20 @@ async fn used(config: &HandsConfig, hands: &Hands) -> Result<Caps, Error> {
             .map(|(_, words)| (*words).to_owned()),
     );
     Ok(caps)
+}
+
+/// Whether no program of the host is run for a crash inside. A pipe is left alone
+/// where the limit is one byte, a socket is not.
+fn crashes_stay_inside(pattern: &str, limits: &str) -> bool {
+    let core = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max core file size"));
+    let one = core.is_some_and(|core| core.split_whitespace().take(2).eq(["1", "1"]));
+    match pattern.as_bytes().first() {
+        Some(b'|') => one,
+        Some(b'@') => false,
+        _ => true,
+    }
 }
 
 /// What is known before anything was tried, with the reason it does not work.
@@ -142,5 +162,26 @@ fn without(config: &HandsConfig, why: &str) -> Caps {
         seccomp: false,
         first_command_ms: None,
         weaker: weaker.into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_is_handed_out_only_by_pipes_without_our_limit_and_by_sockets() {
+        let ours = "Limit\nMax core file size         1         1         bytes\n";
+        let none = "Limit\nMax core file size         0         0         bytes\n";
+        for (pattern, limits, stays) in [
+            ("core\n", none, true),
+            ("/var/core.%p", none, true),
+            ("|/usr/bin/handler %p\n", ours, true),
+            ("|/usr/bin/handler %p\n", none, false),
+            ("@/run/handler\n", ours, false),
+            ("|/usr/bin/handler", "", false),
+        ] {
+            assert_eq!(crashes_stay_inside(pattern, limits), stays, "{pattern}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::SystemTime;
 
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use crate::checkpoint::{Files, Ground, Place};
@@ -40,7 +41,8 @@ pub(crate) struct Starter {
 struct Common {
     root: bool,
     mounts: PathBuf,
-    template: PathBuf,
+    templates: PathBuf,
+    template: OnceCell<PathBuf>,
     disks: Option<Disks>,
     hierarchies: Hierarchies,
 }
@@ -126,7 +128,10 @@ impl Starter {
         until: Instant,
     ) -> Result<State, Error> {
         let folder = self.folder(id);
-        let walls = self.walls.as_ref().map(|common| common.walls(id, uid));
+        let walls = match &self.walls {
+            Some(common) => Some(common.walls(id, uid, until).await?),
+            None => None,
+        };
         let groups = walls
             .as_ref()
             .map(|walls| walls.groups.clone())
@@ -218,6 +223,11 @@ impl Starter {
 
     /// Makes disks in advance until enough are there.
     pub(crate) async fn stock(&self) {
+        if let Some(walls) = &self.walls
+            && let Err(error) = walls.template().await
+        {
+            tracing::warn!(%error, "no template");
+        }
         if let Some(disks) = self.walls.as_ref().and_then(|walls| walls.disks.as_ref()) {
             disks.stock().await;
         }
@@ -279,9 +289,8 @@ impl Common {
         for name in root::MOUNT_POINTS {
             fs::create_dir_all(mounts.join(name)).map_err(Error::io("make the mount points"))?;
         }
-        let template = dir.join("template");
-        fs::create_dir_all(&template).map_err(Error::io("make the template"))?;
-        let template = template::make(&template).map_err(Error::io("make the template"))?;
+        let templates = dir.join("template");
+        fs::create_dir_all(&templates).map_err(Error::io("make the template"))?;
         let root = is_root();
         let disks = if root {
             Disks::open(dir, config.limits.disk_bytes)?
@@ -293,20 +302,34 @@ impl Common {
         Ok(Self {
             root,
             mounts,
-            template,
+            templates,
+            template: OnceCell::new(),
             disks,
             hierarchies,
         })
     }
 
-    fn walls(&self, id: &str, uid: Option<u32>) -> Walls {
-        Walls {
+    async fn walls(&self, id: &str, uid: Option<u32>, until: Instant) -> Result<Walls, Error> {
+        let late = |_| Error::Deadline("the template was not made");
+        let template = timeout_at(until, self.template()).await.map_err(late)??;
+        Ok(Walls {
             uid,
             mounts: self.mounts.clone(),
-            template: self.template.clone(),
+            template,
             own_disk: self.disks.is_some(),
             groups: self.hierarchies.groups(id),
-        }
+        })
+    }
+
+    /// The template, made before the first start: all of `/usr` is looked at for it.
+    async fn template(&self) -> Result<PathBuf, Error> {
+        let made = self.template.get_or_try_init(|| async {
+            let (dir, hide) = (self.templates.clone(), self.root);
+            let made = tokio::task::spawn_blocking(move || template::make(&dir, hide)).await;
+            made.map_err(|error| Error::Launch(error.to_string()))?
+                .map_err(Error::io("make the template"))
+        });
+        made.await.cloned()
     }
 }
 

@@ -47,7 +47,9 @@ fn limits(file_bytes: u64) -> Done {
             check(libc::setrlimit(what, &raw const wanted), "setrlimit").map(drop)
         }
     };
-    set(libc::RLIMIT_CORE, 0)?;
+    // One, not zero: only then does the kernel leave a piped `core_pattern` alone,
+    // whose program would run on the host; and one byte is too little for a file.
+    set(libc::RLIMIT_CORE, 1)?;
     set(libc::RLIMIT_NOFILE, OPEN_FILES)?;
     set(libc::RLIMIT_FSIZE, file_bytes)
 }

@@ -7,13 +7,14 @@
 //! longer than the rest of a start, so the hands make a few in advance.
 #![expect(unsafe_code, reason = "loop devices are set up by ioctl")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::root;
 use super::sys::{self, Done, check, trying};
 
 const LOOP_CTL_GET_FREE: libc::c_ulong = 0x4C82;
@@ -41,13 +42,35 @@ struct LoopInfo {
     init: [u64; 2],
 }
 
-/// Makes the blank file system of that size, unless it is there.
-pub(crate) fn blank(path: &Path, bytes: u64) -> io::Result<()> {
+/// Makes the blank file system of that size below `dir`, unless it is there. The
+/// folders every sandbox needs are in it already.
+pub(crate) fn blank(dir: &Path, bytes: u64) -> io::Result<PathBuf> {
+    let path = dir.join(format!("blank-1-{bytes}.ext4"));
     if path.exists() {
-        return Ok(());
+        return Ok(path);
     }
     let beside = path.with_extension(format!("new-{:?}", std::thread::current().id()));
     File::create(&beside)?.set_len(bytes)?;
+    let folders = path.with_extension(format!("folders-{:?}", std::thread::current().id()));
+    for name in root::FOLDERS {
+        fs::create_dir_all(folders.join(name))?;
+    }
+    let made = make_file_system(&folders, &beside);
+    fs::remove_dir_all(folders)?;
+    match made {
+        // Its content first, then its name: all later disks are copies of it.
+        Ok(()) => File::open(&beside)?
+            .sync_all()
+            .and_then(|()| fs::rename(&beside, &path))
+            .map(|()| path),
+        Err(error) => {
+            fs::remove_file(&beside)?;
+            Err(error)
+        }
+    }
+}
+
+fn make_file_system(folders: &Path, place: &Path) -> io::Result<()> {
     // No journal: the disk does not outlive a crash of the host anyway.
     let made = Command::new("mkfs.ext4")
         .args([
@@ -60,23 +83,14 @@ pub(crate) fn blank(path: &Path, bytes: u64) -> io::Result<()> {
             "-E",
         ])
         .arg("lazy_itable_init=1,nodiscard,root_owner=0:0")
-        .arg(&beside)
-        .output();
-    match made {
-        // Its content first, then its name: all later disks are copies of it.
-        Ok(output) if output.status.success() => File::open(&beside)?
-            .sync_all()
-            .and_then(|()| std::fs::rename(&beside, path)),
-        Ok(output) => {
-            std::fs::remove_file(&beside)?;
-            Err(io::Error::other(
-                String::from_utf8_lossy(&output.stderr).into_owned(),
-            ))
-        }
-        Err(error) => {
-            std::fs::remove_file(&beside)?;
-            Err(error)
-        }
+        .arg("-d")
+        .args([folders, place])
+        .output()?;
+    if made.status.success() {
+        Ok(())
+    } else {
+        let why = String::from_utf8_lossy(&made.stderr).into_owned();
+        Err(io::Error::other(why))
     }
 }
 

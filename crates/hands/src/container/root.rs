@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use super::dev;
 use super::spec::{Spec, Walls};
 use super::sys::{self, Done, trying};
+use super::template::{HIDDEN, OWN};
 
 /// What is written is whole files and folders, whatever the kernel's defaults: a
 /// checkpoint has nothing else.
 const PLAIN: &str = ",redirect_dir=off,metacopy=off";
 /// Where programs come from.
-const USR: &str = "/usr";
+pub(super) const USR: &str = "/usr";
 
 /// A root, assembled but not yet entered.
 #[derive(Debug)]
@@ -48,8 +49,14 @@ pub(super) fn shifted(
     let layers = Layers::make(&disk, Some(uid))?;
     sys::mount_shifted(&walls.template, &place.base, userns)?;
     sys::mount_shifted(USR, &place.usr, userns)?;
-    overlay(&place.base, &layers.root, &place.root, PLAIN)?;
-    overlay(&place.usr, &layers.usr, &place.root.join("usr"), PLAIN)?;
+    let (own, hidden) = (place.base.join(OWN), place.base.join(HIDDEN));
+    overlay(&[&own], &layers.root, &place.root, PLAIN)?;
+    let usr = place.root.join("usr");
+    if hidden.exists() {
+        overlay(&[&hidden, &place.usr], &layers.usr, &usr, PLAIN)?;
+    } else {
+        overlay(&[&place.usr], &layers.usr, &usr, PLAIN)?;
+    }
     dev::devices(&place.root)?;
     dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
     Ok(Root {
@@ -63,7 +70,8 @@ pub(super) fn shifted(
 pub(super) fn single(spec: &Spec, walls: &Walls) -> Done<Root> {
     let place = Places::enter(walls)?;
     let layers = Layers::make(&folder(&spec.folder.join("disk"))?, None)?;
-    overlay(&walls.template, &layers.root, &place.root, ",userxattr")?;
+    let own = walls.template.join(OWN);
+    overlay(&[&own], &layers.root, &place.root, ",userxattr")?;
     let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV;
     sys::bind(USR, place.root.join("usr"), flags)?;
     dev::devices(&place.root)?;
@@ -127,6 +135,9 @@ struct Layers {
     spool: PathBuf,
 }
 
+/// What every disk has: the writable folders of both overlays, and the spool.
+pub(super) const FOLDERS: [&str; 5] = ["root", "root.work", "usr", "usr.work", "spool"];
+
 impl Layers {
     fn make(disk: &Path, owner: Option<u32>) -> Done<Self> {
         let make = |name: &str| {
@@ -141,16 +152,17 @@ impl Layers {
             }
             Ok::<_, String>(path)
         };
+        let [root, root_work, usr, usr_work, spool] = FOLDERS.map(make);
         Ok(Self {
             root: Layer {
-                upper: make("root")?,
-                work: make("root.work")?,
+                upper: root?,
+                work: root_work?,
             },
             usr: Layer {
-                upper: make("usr")?,
-                work: make("usr.work")?,
+                upper: usr?,
+                work: usr_work?,
             },
-            spool: make("spool")?,
+            spool: spool?,
         })
     }
 }
@@ -160,9 +172,11 @@ fn folder(path: &Path) -> Done<PathBuf> {
     Ok(path.to_owned())
 }
 
-fn overlay(lower: &Path, layer: &Layer, target: &Path, more: &str) -> Done {
-    let paths = [&lower.to_owned(), &layer.upper, &layer.work].map(escaped);
-    let [lower, upper, work] = &paths;
+/// The first of the lower folders is the uppermost.
+fn overlay(lower: &[&PathBuf], layer: &Layer, target: &Path, more: &str) -> Done {
+    let lower: Vec<String> = lower.iter().map(escaped).collect();
+    let lower = lower.join(":");
+    let [upper, work] = [&layer.upper, &layer.work].map(escaped);
     let data = format!("lowerdir={lower},upperdir={upper},workdir={work}{more}");
     sys::mount(
         "overlay",

@@ -1,10 +1,11 @@
 //! Which system calls exist inside a sandbox.
 //!
-//! Two filters. The first knows what programs use; anything else, new calls of
+//! Three filters. The first knows what programs use; anything else, new calls of
 //! newer kernels included, answers "no such call", from which programs fall
 //! back. The second answers "not permitted" to known calls that are forbidden
-//! altogether or with certain arguments. The guest adds a third for commands:
-//! `clone3`, whose arguments no filter can see, is the guest's alone.
+//! altogether or with certain arguments. The third keeps the limit of core dumps
+//! where it is. The guest adds one more for commands: `clone3`, whose arguments no
+//! filter can see, is the guest's alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env::consts::ARCH;
@@ -16,12 +17,53 @@ use seccompiler::{
 
 use super::sys::{Done, trying};
 
-/// Installs both for this process and all it will start.
+/// Installs them for this process and all it will start.
 pub(super) fn install() -> Done {
-    for program in [known()?, forbidden()?] {
+    for program in [known()?, forbidden()?, core_limit()] {
         seccompiler::apply_filter(&program).map_err(trying("system call filter"))?;
     }
     Ok(())
+}
+
+const IS: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+
+fn step(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+    let code = code as u16;
+    sock_filter { code, jt, jf, k }
+}
+
+/// Loads a word of what the kernel tells of the call.
+fn load(offset: u32) -> sock_filter {
+    step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0)
+}
+
+fn answer(action: u32) -> sock_filter {
+    step(libc::BPF_RET | libc::BPF_K, action, 0, 0)
+}
+
+/// Who sets the limit of core dumps is told that it was done: programs that want
+/// none end if they cannot say so, and there are none. A lower limit than ours would
+/// let a piped `core_pattern` have its way.
+fn core_limit() -> BpfProgram {
+    const ARGUMENTS: u32 = 16;
+    const { assert!(cfg!(target_endian = "little")) };
+    let argument = |number: u32| ARGUMENTS + 8 * number;
+    vec![
+        load(0),
+        step(IS, libc::SYS_setrlimit as u32, 7, 0),
+        step(IS, libc::SYS_prlimit64 as u32, 0, 8),
+        // Only asked, if the new limit is nowhere.
+        load(argument(2)),
+        step(IS, 0, 0, 2),
+        load(argument(2) + 4),
+        step(IS, 0, 4, 0),
+        load(argument(1)),
+        step(libc::BPF_JMP | libc::BPF_JA, 1, 0, 0),
+        load(argument(0)),
+        step(IS, libc::RLIMIT_CORE as u32, 1, 0),
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(libc::SECCOMP_RET_ERRNO),
+    ]
 }
 
 /// By hand, as runs of neighbouring numbers: the kernel tries a new filter on
@@ -39,21 +81,12 @@ fn known() -> Done<BpfProgram> {
         .chain(DENIED)
         .copied()
         .collect();
-    let step = |code: u32, k, jt, jf| sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
-    let load = |offset| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0);
-    let answer = |action| step(libc::BPF_RET | libc::BPF_K, action, 0, 0);
     let at_least = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
     let no_such_call = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
-    let is = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     // Another architecture's numbers mean other calls.
     let mut program = vec![
         load(4),
-        step(is, audit, 1, 0),
+        step(IS, audit, 1, 0),
         answer(libc::SECCOMP_RET_KILL_PROCESS),
         load(0),
     ];
@@ -317,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn no_call_is_both_allowed_and_denied_and_both_filters_compile() {
+    fn no_call_is_both_allowed_and_denied_and_the_filters_compile() {
         let allowed: BTreeSet<i64> = ALLOWED.iter().chain(OF_ARCH).copied().collect();
         let denied: BTreeSet<i64> = DENIED.iter().copied().collect();
         assert_eq!(
@@ -326,7 +359,7 @@ mod tests {
             "named once each"
         );
         assert!(allowed.is_disjoint(&denied));
-        for program in [known(), forbidden()] {
+        for program in [known(), forbidden(), Ok(core_limit())] {
             assert!(program.is_ok_and(|program| program.len() < 600));
         }
     }

@@ -1,6 +1,8 @@
 //! What the launcher is told, and what it leaves on disk for whoever keeps the
 //! sandbox: one JSON each.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,9 @@ use crate::config::Limits;
 /// The hidden first argument that makes a program the launcher; the second is its
 /// [`Spec`].
 pub(crate) const LAUNCH: &str = "--oc-launch-sandbox";
+
+/// Bytes of the smallest page there is.
+const PAGE: usize = 4096;
 
 /// One sandbox to start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,11 +87,24 @@ impl State {
         Ok(serde_json::from_slice(&bytes)?)
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes it, whole or not at all: whoever is killed meanwhile leaves the old one
+    /// or the new. A crash of the host need not be survived; the sandbox does not.
     pub(crate) fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let mut text = serde_json::to_vec(self)?;
+        let place = folder.join(Self::FILE);
+        let file = File::options().write(true).open(&place);
+        if let Ok(file) = file
+            && let Ok(before) = usize::try_from(file.metadata()?.len())
+            && before.max(text.len()) <= PAGE
+        {
+            // Within one page of the file the kernel copies all or nothing, and no
+            // file need be made and another removed, which some disks are slow at.
+            text.resize(text.len().max(before), b' ');
+            return file.write_all_at(&text, 0);
+        }
         let beside = folder.join("state.json.new");
-        std::fs::write(&beside, serde_json::to_vec(self)?)?;
-        std::fs::rename(beside, folder.join(Self::FILE))
+        std::fs::write(&beside, text)?;
+        std::fs::rename(beside, place)
     }
 }
 
@@ -142,7 +160,20 @@ mod tests {
             network: None,
             created_ms: 9,
         };
-        state.write(folder.path()).unwrap();
-        assert_eq!(State::read(folder.path()).unwrap(), state);
+        let owners = [
+            Some("ses_1".to_owned()),
+            None,
+            Some("long".repeat(5000)),
+            None,
+        ];
+        for owner in owners {
+            let state = State {
+                owner,
+                ..state.clone()
+            };
+            state.write(folder.path()).unwrap();
+            assert_eq!(State::read(folder.path()).unwrap(), state);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -286,6 +286,23 @@ pub(super) fn chown(path: impl AsRef<Path>, owner: u32) -> Done {
         .map_err(trying(format!("chown {}", path.display())))
 }
 
+/// What an overlay takes for the absence of a file.
+pub(super) fn whiteout(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: a valid string.
+    match unsafe { libc::mknod(path.as_ptr(), libc::S_IFCHR, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether it is one.
+pub(super) fn is_whiteout(path: &Path) -> bool {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    path.symlink_metadata()
+        .is_ok_and(|meta| meta.file_type().is_char_device() && meta.rdev() == 0)
+}
+
 /// A nameless file in memory with these bytes, at its start.
 pub(super) fn memory_file(bytes: &[u8]) -> Done<OwnedFd> {
     use std::io::{Seek, Write};

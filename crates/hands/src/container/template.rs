@@ -2,14 +2,24 @@
 //!
 //! It downloads nothing and holds nothing of the host but its certificates, its
 //! choice of alternatives and where its libraries are. It is never changed once
-//! made: sandboxes lie over it. Another content is another folder.
+//! made: sandboxes lie over it. Another content is another folder. Beside its own
+//! files is what hides parts of the host's `/usr`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+
+use super::hidden::{self, Cover};
+use super::sys;
+
+/// In the template's folder, its own files.
+pub(super) const OWN: &str = "own";
+/// In the template's folder, what lies over the host's `/usr`; absent if nothing is
+/// to be hidden.
+pub(super) const HIDDEN: &str = "hidden";
 
 const FOLDERS: [(&str, u32); 22] = [
     ("dev", 0o755),
@@ -109,11 +119,18 @@ enum Item {
     Folder(u32),
     File(Vec<u8>),
     Link(PathBuf),
+    Cover(Cover),
 }
 
-/// Makes the template below `dir`, unless it is there, and returns its folder.
-pub(crate) fn make(dir: &Path) -> io::Result<PathBuf> {
-    let items = items();
+/// Makes the template below `dir`, unless it is there, and returns its folder. With
+/// `hide`, sandboxes see only what everybody may read of the host's `/usr`.
+pub(crate) fn make(dir: &Path, hide: bool) -> io::Result<PathBuf> {
+    let mut items = items();
+    if hide {
+        for (path, cover) in hidden::of_usr() {
+            items.insert(Path::new(HIDDEN).join(path), Item::Cover(*cover));
+        }
+    }
     let mut hasher = DefaultHasher::new();
     items.hash(&mut hasher);
     let place = dir.join(format!("base-{:016x}", hasher.finish()));
@@ -127,18 +144,7 @@ pub(crate) fn make(dir: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(&beside)?;
     // A parent sorts before what is in it.
     for (path, item) in &items {
-        let path = beside.join(path);
-        match item {
-            Item::Folder(mode) => {
-                fs::create_dir_all(&path)?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
-            }
-            Item::File(bytes) => {
-                fs::write(&path, bytes)?;
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
-            }
-            Item::Link(target) => symlink(target, &path)?,
-        }
+        item.make(&beside.join(path))?;
     }
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o755))?;
     match fs::rename(&beside, &place) {
@@ -164,12 +170,37 @@ fn whole(place: &Path, items: &BTreeMap<PathBuf, Item>) -> bool {
             Item::Folder(_) => path.is_dir(),
             Item::File(bytes) => fs::read(&path).is_ok_and(|found| found == *bytes),
             Item::Link(target) => fs::read_link(&path).is_ok_and(|found| found == *target),
+            Item::Cover(Cover::Folder { .. }) => path.is_dir(),
+            Item::Cover(Cover::Gone) => sys::is_whiteout(&path),
         }
     })
 }
 
+impl Item {
+    fn make(&self, path: &Path) -> io::Result<()> {
+        let folder = |mode| {
+            fs::create_dir_all(path)?;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        };
+        match self {
+            Self::Folder(mode) => folder(*mode),
+            Self::File(bytes) => {
+                fs::write(path, bytes)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+            }
+            Self::Link(target) => symlink(target, path),
+            Self::Cover(Cover::Gone) => sys::whiteout(path),
+            Self::Cover(Cover::Folder { mode, uid, gid }) => {
+                fs::create_dir_all(path)?;
+                chown(path, Some(*uid), Some(*gid))?;
+                folder(*mode)
+            }
+        }
+    }
+}
+
 fn items() -> BTreeMap<PathBuf, Item> {
-    let mut items = BTreeMap::new();
+    let mut items = BTreeMap::from([(PathBuf::new(), Item::Folder(0o755))]);
     for (path, mode) in FOLDERS {
         items.insert(PathBuf::from(path), Item::Folder(mode));
     }
@@ -200,6 +231,9 @@ fn items() -> BTreeMap<PathBuf, Item> {
     // Private keys are no certificates.
     items.retain(|path, _| !path.starts_with("etc/ssl/private"));
     items
+        .into_iter()
+        .map(|(path, item)| (Path::new(OWN).join(path), item))
+        .collect()
 }
 
 /// Takes in a file, a link or a folder of the host; what is not there is left out.
@@ -252,12 +286,13 @@ mod tests {
     #[test]
     fn the_template_is_made_once_and_holds_nothing_private_of_the_host() {
         let dir = tempfile::tempdir().unwrap();
-        let place = make(dir.path()).unwrap();
+        let made_at = make(dir.path(), false).unwrap();
+        let place = made_at.join(OWN);
         let made = fs::metadata(place.join("etc/passwd"))
             .unwrap()
             .modified()
             .unwrap();
-        assert_eq!(make(dir.path()).unwrap(), place);
+        assert_eq!(make(dir.path(), false).unwrap(), made_at);
         assert_eq!(
             fs::metadata(place.join("etc/passwd"))
                 .unwrap()

@@ -1,10 +1,15 @@
 //! What a hostile command cannot do.
 
+use std::fs::Permissions;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use hands::Sandbox;
+use hands::{Hands, Pieces, Sandbox};
 
-use crate::support::{Bench, fresh, run, says, text};
+use crate::support::{Bench, Folder, config, fresh, no_dial, no_resolve, run, says, text};
 
 /// Runs a line that must fail, or print what is expected of it.
 async fn denied(sandbox: &Arc<dyn Sandbox>, line: &str) {
@@ -280,5 +285,88 @@ async fn no_command_can_slow_the_guest_down_or_fill_all_memory_with_files() {
     )
     .await;
     assert_eq!(says(&sandbox, "echo alive").await, "alive");
+    bench.end().await;
+}
+
+/// A folder of this host's `/usr`, removed with the test.
+struct OfHost(PathBuf);
+
+impl OfHost {
+    fn new() -> Self {
+        let path = format!("/usr/local/share/oc-walls-{}", std::process::id());
+        std::fs::create_dir(&path).unwrap();
+        Self(path.into())
+    }
+
+    fn write(&self, name: &str, mode: u32) -> String {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "of the host").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for OfHost {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_only_root_may_read_on_the_host_root_inside_may_not() {
+    let host = OfHost::new();
+    let open = host.write("open", 0o644);
+    let secret = host.write("secret", 0o600);
+    let below = host.write("closed/below", 0o644);
+    std::fs::set_permissions(host.0.join("closed"), Permissions::from_mode(0o700)).unwrap();
+    let dir = Folder::new();
+    // A server of its own: this process may have looked at the host before.
+    let mut server = Command::new(env!("CARGO_BIN_EXE_hands-launcher"))
+        .args(["hold", dir.path().to_str().unwrap(), "a", "x", "true"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut started = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut started)
+        .unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let hands = Hands::open(config(dir.path()), no_dial(), no_resolve(), Pieces::none())
+        .await
+        .unwrap();
+    let sandbox = hands.find("a").unwrap();
+    assert_eq!(says(&sandbox, &format!("cat {open}")).await, "of the host");
+    for path in [&secret, &below] {
+        denied(&sandbox, &format!("cat {path}")).await;
+        denied(&sandbox, &format!("ls -d {path}")).await;
+    }
+    let folder = host.0.display();
+    assert_eq!(says(&sandbox, &format!("ls -A {folder}")).await, "open");
+    assert_eq!(says(&sandbox, &format!("stat -c %a {folder}")).await, "755");
+    // The names are free for files of its own.
+    let own = format!("echo own > {secret} && mkdir {folder}/closed && cat {secret}");
+    assert_eq!(says(&sandbox, &own).await, "own");
+    hands.reap(&Default::default()).await;
+    hands.close().await;
+}
+
+#[tokio::test]
+async fn no_program_of_the_host_hears_of_a_crash_inside() {
+    let bench = Bench::new().await;
+    let sandbox = bench.sandbox("a").await;
+    // At one byte the kernel leaves a piped core_pattern alone, and no lower limit
+    // can be set, though it looks as if.
+    let line = "import resource as r; c = r.RLIMIT_CORE; print(r.getrlimit(c)); \
+        r.setrlimit(c, (0, 0)); r.prlimit(0, c, (0, 0)); print(r.prlimit(0, c))";
+    assert_eq!(
+        says(&sandbox, &format!("python3 -c '{line}'")).await,
+        "(1, 1)\n(1, 1)"
+    );
+    let other = "import resource as r; n = r.RLIMIT_NOFILE; r.setrlimit(n, (9, 9)); \
+        print(r.getrlimit(n))";
+    let limits = says(&sandbox, &format!("python3 -c '{other}'")).await;
+    assert_eq!(limits, "(9, 9)");
     bench.end().await;
 }
