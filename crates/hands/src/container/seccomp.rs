@@ -46,6 +46,8 @@ fn answer(action: u32) -> sock_filter {
 /// let a piped `core_pattern` have its way.
 fn core_limit() -> BpfProgram {
     const ARGUMENTS: u32 = 16;
+    // Of one type here and of another there.
+    const CORE: u32 = 4;
     const { assert!(cfg!(target_endian = "little")) };
     let argument = |number: u32| ARGUMENTS + 8 * number;
     vec![
@@ -60,7 +62,7 @@ fn core_limit() -> BpfProgram {
         load(argument(1)),
         step(libc::BPF_JMP | libc::BPF_JA, 1, 0, 0),
         load(argument(0)),
-        step(IS, libc::RLIMIT_CORE as u32, 1, 0),
+        step(IS, CORE, 1, 0),
         answer(libc::SECCOMP_RET_ALLOW),
         answer(libc::SECCOMP_RET_ERRNO),
     ]

@@ -272,14 +272,14 @@ mod tests {
     #[test]
     fn a_template_that_a_power_loss_left_torn_is_made_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let place = make(dir.path()).unwrap();
-        let passwd = place.join("etc/passwd");
+        let place = make(dir.path(), true).unwrap();
+        let passwd = place.join(OWN).join("etc/passwd");
         let text = fs::read(&passwd).unwrap();
         fs::write(&passwd, "").unwrap();
-        fs::remove_file(place.join("bin")).unwrap();
-        assert_eq!(make(dir.path()).unwrap(), place);
+        fs::remove_file(place.join(OWN).join("bin")).unwrap();
+        assert_eq!(make(dir.path(), true).unwrap(), place);
         assert_eq!(fs::read(&passwd).unwrap(), text);
-        assert!(fs::read_link(place.join("bin")).is_ok());
+        assert!(fs::read_link(place.join(OWN).join("bin")).is_ok());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
