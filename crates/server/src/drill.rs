@@ -12,6 +12,7 @@
 mod blow;
 mod cast;
 mod child;
+mod database;
 mod error;
 mod fault;
 mod image;
@@ -19,6 +20,7 @@ mod judge;
 mod line;
 mod plan;
 mod player;
+mod proxy;
 mod reader;
 mod report;
 mod sandboxes;
@@ -33,7 +35,7 @@ pub use plan::Wish;
 pub use report::{Finding, Report, Row};
 pub use scratch::Ground;
 
-use plan::Plan;
+use plan::{Here, Plan};
 use stage::{Disk, Stage};
 
 /// Runs the drill and tells of each run as it ends.
@@ -46,15 +48,19 @@ pub async fn drill(
     wish: &Wish,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<Report, DrillError> {
-    let mut stage = Stage::set(ground, Disk::Users)?;
-    let plan = Plan::make(wish, &image::possible(stage.dir()))?;
+    let mut stage = Stage::set(ground, Disk::Users).await?;
+    let here = Here {
+        disk: image::possible(stage.dir()),
+        postgres: stage.database().is_some(),
+    };
+    let plan = Plan::make(wish, &here)?;
     let mut report = Report::new(wish.seed, plan.skipped.clone());
     for trial in &plan.trials {
         let disk = trial.fault.disk();
         let outcome = if disk == Disk::Users {
             trial::run(&mut stage, trial).await?
         } else {
-            let mut own = Stage::set(ground, disk)?;
+            let mut own = Stage::set(ground, disk).await?;
             let outcome = trial::run(&mut own, trial).await;
             own.clear().await;
             outcome?

@@ -8,6 +8,8 @@
 //!   them back.
 //! * [`http`] parses requests into commands and renders answers; it holds no
 //!   rules.
+//! * [`drill`] breaks servers of its own and compares; it knows them from
+//!   outside only.
 //! * [`points`] are the moments at which a drill may crash a process.
 //! * [`cli`] is a client of the HTTP face like any other.
 

@@ -1,7 +1,7 @@
 //! Two databases behind one small surface: statements with values, rows, and
 //! transactions. What the tables mean is known elsewhere.
 
-mod connect;
+pub(crate) mod connect;
 mod embedded;
 mod health;
 mod listen;
@@ -24,6 +24,7 @@ use futures::future::BoxFuture;
 
 pub(crate) use health::{Counters, Health};
 pub(crate) use listen::{CHANNEL, Heard};
+pub(crate) use postgres::classify;
 pub(crate) use tx::{Tx, storable};
 pub(crate) use value::{Row, Value, values};
 pub(crate) use writer::Fails;

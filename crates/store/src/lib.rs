@@ -26,6 +26,7 @@
 mod agents;
 mod alone;
 mod append;
+mod beside;
 mod birth;
 mod blobs;
 mod budget;
@@ -69,6 +70,7 @@ mod wake;
 
 pub use agents::{AgentChange, AgentCreated, AgentRow, NewAgent, Policy, RevisionRow};
 pub use append::{Append, Dedupe, LeaseChange};
+pub use beside::{Beside, Place};
 pub use budget::{Amount, Cap};
 pub use checkpoints::Checkpoint;
 pub use credentials::{CredentialRow, NewCredential};

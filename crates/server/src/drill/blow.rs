@@ -20,6 +20,8 @@ const LATE: Duration = Duration::from_secs(8);
 
 /// Between two looks at a log.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long the database is away.
+const AWAY: Duration = Duration::from_secs(20);
 /// How long the disk may be full until the server says so.
 const FULL: Duration = Duration::from_secs(10);
 
@@ -55,7 +57,8 @@ pub(super) async fn strike(
     let struck = match trial.fault {
         Fault::SandboxKilled => sandboxes::signal(stage.data(), Signal::SIGKILL) > 0,
         Fault::SandboxLost => sandboxes::lose(stage.data()) > 0,
-        Fault::ServerStopped => stopped(stage).await,
+        Fault::ServerStopped => stopped(stage).await?,
+        Fault::DatabaseAway => away(stage).await,
         Fault::PowerLost => power(stage).await?,
         Fault::DiskFull => return full(stage, at).await.map(Some),
         _ => false,
@@ -142,14 +145,27 @@ async fn too_late(fault: Fault, ended: &CancellationToken) {
     }
 }
 
-/// Stops the server for longer than its lease lasts.
-async fn stopped(stage: &Stage) -> bool {
+/// Stops the server for longer than its lease lasts. Where another node can be,
+/// it takes over meanwhile, and the stopped one comes back to find so.
+async fn stopped(stage: &mut Stage) -> Result<bool, DrillError> {
+    stage.another().await?;
     let Some(child) = &stage.child else {
-        return false;
+        return Ok(false);
     };
     child.signal(Signal::SIGSTOP);
-    sleep(Duration::from_millis(LEASE * 1000 + 1500)).await;
+    sleep(Duration::from_millis(LEASE * 1000 + 2500)).await;
     child.signal(Signal::SIGCONT);
+    Ok(true)
+}
+
+/// Cuts the line to the database for a while.
+async fn away(stage: &Stage) -> bool {
+    let Some(database) = stage.database() else {
+        return false;
+    };
+    database.line().cut();
+    sleep(AWAY).await;
+    database.line().mend();
     true
 }
 

@@ -80,6 +80,25 @@ fn worker(name: &str, seed: &mut Seed) -> Part {
     }
 }
 
+/// A session that is at work for so many seconds.
+pub(super) fn sleeper(run: u32, seconds: u64) -> Part {
+    let name = format!("r{run}z");
+    let mark = format!("{name}m0");
+    let command = format!("sleep {seconds}; echo {mark} >> marks");
+    let steps = json!([
+        { "call": [{ "tool": "bash", "args": { "command": command } }] },
+        { "say": "rested" },
+    ]);
+    Part {
+        name,
+        replies: 2,
+        input: script(&steps),
+        marks: vec![mark],
+        notes: Vec::new(),
+        cap: None,
+    }
+}
+
 /// A command that leaves the mark, at its beginning, its end, or with much ado.
 fn command(mark: &str, seed: &mut Seed) -> String {
     let leave = format!("echo {mark} >> marks");

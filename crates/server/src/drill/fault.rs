@@ -73,14 +73,16 @@ impl Fault {
         }
     }
 
-    /// Whether sandboxes live through it. Then no call may end as unknown: its
-    /// run is found again.
+    /// Whether sandboxes live through it, with one node or with `two`. Then no
+    /// call may end as unknown: its run is found again. Another node that takes
+    /// over does not have them.
     #[must_use]
-    pub fn spares_sandboxes(self) -> bool {
-        !matches!(
-            self,
-            Self::SandboxKilled | Self::SandboxLost | Self::PowerLost
-        )
+    pub fn spares_sandboxes(self, two: bool) -> bool {
+        match self {
+            Self::SandboxKilled | Self::SandboxLost | Self::PowerLost => false,
+            Self::ServerStopped => !two,
+            _ => true,
+        }
     }
 }
 

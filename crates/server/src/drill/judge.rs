@@ -68,7 +68,11 @@ pub(super) struct Evidence<'a> {
     pub(super) seen: &'a [Seen],
     /// The log afterwards; `None` if it could not be read.
     pub(super) log: Option<&'a [Value]>,
+    /// The number up to which the reader had the time to see it.
+    pub(super) due: u64,
     pub(super) fault: Fault,
+    /// Whether its sandbox lived through the fault.
+    pub(super) spared: bool,
 }
 
 /// What is wrong, counted and in words.
@@ -107,7 +111,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judged {
         judged.lost("the session and its log are gone".to_owned());
         return judged;
     };
-    stream::judge(&mut judged, evidence.seen, log);
+    stream::judge(&mut judged, evidence.seen, evidence.due, log);
     inputs(&mut judged, evidence, log);
     match evidence.part.cap {
         Some(cap) => budget::judge(&mut judged, cap, log),
@@ -200,7 +204,9 @@ pub(super) mod tests {
             told,
             seen: &seen(log),
             log: Some(log),
+            due: log.len() as u64,
             fault: Fault::Point("append.durable"),
+            spared: true,
         })
     }
 
@@ -255,7 +261,9 @@ pub(super) mod tests {
             told: &told(&["go"]),
             seen: &[],
             log: None,
+            due: 0,
             fault: Fault::PowerLost,
+            spared: false,
         });
         assert_eq!(gone.counts.lost, 1);
         assert!(!gone.counts.kept());

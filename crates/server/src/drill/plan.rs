@@ -20,6 +20,15 @@ pub struct Wish {
     pub points: Vec<String>,
 }
 
+/// What this machine and this installation allow.
+#[derive(Debug)]
+pub(super) struct Here {
+    /// Why no disk of the drill's own can be mounted, if none can.
+    pub(super) disk: Result<(), String>,
+    /// Whether the database is a PostgreSQL server.
+    pub(super) postgres: bool,
+}
+
 /// One run.
 #[derive(Debug, Clone)]
 pub(super) struct Trial {
@@ -42,12 +51,11 @@ pub(super) struct Plan {
 const NOT_YET: [&str; 3] = ["checkpoint.half", "checkpoint.made", "hibernate.half"];
 
 impl Plan {
-    /// `disk` says why no disk of the drill's own can be mounted, if none can.
-    pub(super) fn make(wish: &Wish, disk: &Result<(), String>) -> Result<Self, DrillError> {
+    pub(super) fn make(wish: &Wish, here: &Here) -> Result<Self, DrillError> {
         let mut skipped = Vec::new();
         let mut faults = Vec::new();
         for fault in wanted(wish)? {
-            match impossible(fault, disk) {
+            match impossible(fault, here) {
                 None => faults.push(fault),
                 Some(why) => skipped.push(Skipped {
                     point: fault.name(),
@@ -83,17 +91,25 @@ fn wanted(wish: &Wish) -> Result<Vec<Fault>, DrillError> {
 }
 
 /// Why a fault cannot be drilled here.
-fn impossible(fault: Fault, disk: &Result<(), String>) -> Option<String> {
+fn impossible(fault: Fault, here: &Here) -> Option<String> {
     match fault {
-        Fault::DiskFull | Fault::PowerLost => disk.clone().err(),
-        Fault::Point(name) if NOT_YET.contains(&name) => Some("not built yet".to_owned()),
-        Fault::DatabaseAway => Some("not built yet".to_owned()),
+        Fault::DiskFull | Fault::PowerLost if here.postgres => {
+            Some("the facts are on the disk of PostgreSQL, which is not ours to break".to_owned())
+        }
+        Fault::DiskFull | Fault::PowerLost => here.disk.clone().err(),
+        Fault::DatabaseAway if !here.postgres => {
+            Some("the database is a file of the server, always there".to_owned())
+        }
         _ => None,
     }
 }
 
 fn trial(number: u32, fault: Fault, mut seed: Seed) -> Trial {
-    let cast = cast::cast(number, &seed);
+    let mut cast = cast::cast(number, &seed);
+    if fault == Fault::Point("lease.late") {
+        // A lease is renewed only while somebody is at work for long enough.
+        cast.push(cast::sleeper(number, LEASE));
+    }
     Trial {
         number,
         fault,
@@ -104,14 +120,19 @@ fn trial(number: u32, fault: Fault, mut seed: Seed) -> Trial {
 
 /// The last moment that surely comes.
 fn most(fault: Fault, cast: &[Part]) -> u64 {
-    let marks: u64 = cast.iter().map(|part| part.marks.len() as u64).sum();
-    let replies: u64 = cast.iter().map(|part| part.replies).sum();
-    let sessions = cast.len() as u64;
+    // Of those with marks alone: a budget may end the other one early.
+    let workers = || cast.iter().filter(|part| part.cap.is_none());
+    let marks: u64 = workers().map(|part| part.marks.len() as u64).sum();
+    let replies: u64 = workers().map(|part| part.replies).sum();
+    let sessions = workers().count() as u64;
     match fault {
-        Fault::Point("append.begun" | "append.durable") => 2 * sessions + marks,
+        // A beginning, an answer for each reply, a receipt for each command.
+        Fault::Point("append.begun" | "append.durable") => sessions + replies + marks,
         Fault::Point("turn.begun") => sessions,
         Fault::Point("model.streaming") => replies,
         Fault::Point("intent.written" | "exec.started" | "exec.finished") => marks,
+        // Once for each session that has files.
+        Fault::Point("checkpoint.half" | "checkpoint.made" | "hibernate.half") => sessions,
         Fault::Point(_) => 1,
         // Events: each session has more than these even if all goes by.
         _ => 4 * sessions + marks,
@@ -138,6 +159,10 @@ impl Trial {
                 let ms = LEASE * 1000 + 1500;
                 vec![(points::VARIABLE, format!("{name}:{}:wait={ms}", self.at))]
             }
+            Fault::Point(name @ "hibernate.half") => vec![
+                (points::VARIABLE, format!("{name}:{}", self.at)),
+                ("OC_IDLE_TIMEOUT_SECONDS", "1".to_owned()),
+            ],
             Fault::Point(name) => vec![(points::VARIABLE, format!("{name}:{}", self.at))],
             Fault::ClockJumped => {
                 let (after, by) = self.jump();
@@ -152,6 +177,11 @@ impl Trial {
 mod tests {
     use super::*;
 
+    const HERE: Here = Here {
+        disk: Ok(()),
+        postgres: false,
+    };
+
     fn wish(points: &[&str], runs: u32) -> Wish {
         Wish {
             seed: 5,
@@ -162,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_faults_take_turns_and_the_seed_says_when() {
-        let plan = || Plan::make(&wish(&["turn.begun", "sandbox.lost"], 5), &Ok(())).unwrap();
+        let plan = || Plan::make(&wish(&["turn.begun", "sandbox.lost"], 5), &HERE).unwrap();
         let shape = |plan: &Plan| -> Vec<_> {
             let trials = plan.trials.iter();
             trials
@@ -186,7 +216,7 @@ mod tests {
     #[test]
     fn a_run_is_the_same_however_many_there_are() {
         let at = |runs: u32| {
-            Plan::make(&wish(&["turn.begun"], runs), &Ok(()))
+            Plan::make(&wish(&["turn.begun"], runs), &HERE)
                 .unwrap()
                 .trials[1]
                 .clone()
@@ -198,7 +228,11 @@ mod tests {
     #[test]
     fn what_cannot_be_drilled_here_is_said() {
         let points = wish(&["power.lost", "turn.begun"], 2);
-        let plan = Plan::make(&points, &Err("no loop devices".to_owned())).unwrap();
+        let here = Here {
+            disk: Err("no loop devices".to_owned()),
+            ..HERE
+        };
+        let plan = Plan::make(&points, &here).unwrap();
         let names: Vec<_> = plan.trials.iter().map(|t| t.fault.name()).collect();
         assert_eq!(names, ["turn.begun", "turn.begun"]);
         let skipped: Vec<_> = plan.skipped.iter().map(|s| (s.point, &*s.why)).collect();
@@ -207,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_is_no_point_is_refused() {
-        let refused = Plan::make(&wish(&["append"], 1), &Ok(()));
+        let refused = Plan::make(&wish(&["append"], 1), &HERE);
         assert!(matches!(refused, Err(DrillError::Wish(_))));
     }
 }

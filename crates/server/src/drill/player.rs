@@ -87,7 +87,7 @@ impl Player {
 
     /// Says something on the way, at the latest when the session rests.
     async fn note(&mut self, session: &str, number: usize, note: &Note) {
-        let patience = self.until.duration_since(Instant::now()) / 4;
+        let patience = Duration::from_secs(5);
         let _ = tokio::time::timeout(patience, self.sight.reached(note.after)).await;
         let key = format!("{} {number}", self.part.name);
         self.say(session, &note.text, &key).await;
@@ -125,23 +125,27 @@ impl Player {
     /// Waits until nothing is due any more and the reader saw the end.
     async fn rest(&mut self, session: &str) {
         let path = format!("/v3/sessions/{session}");
-        let mut idle_at = None;
+        let mut idle = None;
         while Instant::now() < self.until {
-            let now = self.line.get(&path, self.until).await;
-            let now = now.map(|body| match body.get("session") {
-                Some(inner) => inner.clone(),
-                None => body,
-            });
-            let status = now.as_ref().and_then(|now| now["status"].as_str());
-            let head = now.as_ref().and_then(|now| now["head"].as_u64());
+            let asked = self
+                .line
+                .ask(Method::GET, &path, None, None, self.until)
+                .await;
+            let Some(now) = asked else { break };
+            if now.status != 200 {
+                let why = format!("GET {path}: {} {}", now.status, now.value);
+                return self.told.refused.push(why);
+            }
+            let status = now.value["status"].as_str();
             if matches!(status, Some("idle" | "awaiting_input" | "failed")) {
-                let since = *idle_at.get_or_insert_with(Instant::now);
+                let since = *idle.get_or_insert_with(Instant::now);
+                let seen = now.value["head"].as_u64() <= Some(self.sight.head());
                 // A reader that misses the end for good is a finding, no wait.
-                if head <= Some(self.sight.head()) || since.elapsed() > Duration::from_secs(3) {
+                if seen || since.elapsed() > Duration::from_secs(3) {
                     return;
                 }
             } else {
-                idle_at = None;
+                idle = None;
             }
             sleep(LOOK).await;
         }
@@ -162,11 +166,20 @@ impl Player {
         }
     }
 
-    /// The whole log as it is now.
-    pub(super) async fn log(&self) -> Option<Vec<Value>> {
-        self.line
-            .log(self.told.session.as_deref()?, self.until)
-            .await
+    /// The whole log as it is now, what the live reader saw of it, and up to
+    /// which number it had the time to.
+    pub(super) async fn compared(&self) -> (Option<Vec<Value>>, Vec<Seen>, u64) {
+        const TIME: Duration = Duration::from_secs(3);
+        let due = self.log().await.map_or(0, |log| log.len());
+        // Files are made safe after a turn: the log may still grow.
+        let _ = tokio::time::timeout(TIME, self.sight.reached(due)).await;
+        let seen = self.sight.all();
+        (self.log().await, seen, due as u64)
+    }
+
+    async fn log(&self) -> Option<Vec<Value>> {
+        let session = self.told.session.as_deref()?;
+        self.line.log(session, self.until).await
     }
 
     /// What the live reader saw.

@@ -82,16 +82,28 @@ impl Scratch {
         self.dir.join("data")
     }
 
-    /// Ends the sandboxes; they outlive their server on purpose.
-    fn reap(&self) {
-        let data = self.data();
+    /// The data folder of a second node: the same master key, sandboxes of its
+    /// own.
+    pub(super) fn second(&self) -> Result<PathBuf, DrillError> {
+        let folder = self.dir.join("second");
+        fs::create_dir_all(&folder)
+            .and_then(|()| {
+                let key = |data: &Path| data.join("master.key");
+                fs::copy(key(&self.data()), key(&folder)).map(drop)
+            })
+            .map_err(DrillError::at(&folder))?;
+        Ok(folder)
+    }
+
+    /// Ends the sandboxes of a data folder; they outlive their server on purpose.
+    fn reap(&self, data: &Path) {
         if !data.join("hands").exists() {
             return;
         }
         // What cannot be ended here is named by `oc doctor`; the drill is over.
         let _ = Command::new(&self.program)
             .args(["doctor", "--reap", "--data"])
-            .arg(&data)
+            .arg(data)
             .env("OC_SANDBOX_DRIVER", &self.driver)
             .current_dir(&self.dir)
             .stdin(Stdio::null())
@@ -103,7 +115,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        self.reap();
+        self.reap(&self.data());
+        self.reap(&self.dir.join("second"));
         drop(self.image.take());
         if self.keep {
             return;

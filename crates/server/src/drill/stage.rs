@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::child::{Child, Cradle};
+use super::database::Database;
 use super::error::DrillError;
 use super::image::Image;
 use super::line::Line;
@@ -43,13 +44,18 @@ pub(super) struct Stage {
     agent: Option<String>,
     /// Bytes of the log from before the server that runs.
     logged: usize,
+    /// The database, where it is not a file of the data folder.
+    database: Option<Database>,
+    /// Another node on the same database.
+    second: Option<Child>,
     // Last: it goes when the child is gone.
     scratch: Scratch,
 }
 
 impl Stage {
-    /// A new data folder; no server runs yet.
-    pub(super) fn set(ground: &Ground, disk: Disk) -> Result<Self, DrillError> {
+    /// A new data folder, and a new database where it is elsewhere; no server
+    /// runs yet.
+    pub(super) async fn set(ground: &Ground, disk: Disk) -> Result<Self, DrillError> {
         let mut scratch = Scratch::new(ground)?;
         match disk {
             Disk::Users => {}
@@ -64,11 +70,20 @@ impl Stage {
         }
         let key = crate::node::new_key();
         let url = watch::Sender::new(String::new());
+        let mut env = options(ground, disk, &key);
+        let database = match &ground.database_url {
+            Some(address) => Some(Database::make(address).await?),
+            None => None,
+        };
+        env.extend(database.iter().flat_map(Database::options));
+        // Shared by all nodes, where there are more than one.
+        let blobs = scratch.data().join("blobs").display().to_string();
+        env.push(("OC_BLOBS".to_owned(), blobs));
         let cradle = Cradle {
             program: ground.program.clone(),
             data: scratch.data(),
             log: scratch.dir().join("server.log"),
-            env: options(ground, disk, &key),
+            env,
         };
         Ok(Self {
             line: Line::new(url.subscribe(), &key)?,
@@ -77,6 +92,8 @@ impl Stage {
             url,
             agent: None,
             logged: 0,
+            database,
+            second: None,
             scratch,
         })
     }
@@ -105,7 +122,10 @@ impl Stage {
 
     /// Starts a server with these options besides; one that runs is killed first.
     pub(super) async fn launch(&mut self, more: &[(&str, String)]) -> Result<(), DrillError> {
-        if let Some(mut child) = self.child.take() {
+        for mut child in [self.child.take(), self.second.take()]
+            .into_iter()
+            .flatten()
+        {
             child.kill().await;
         }
         let log = fs::metadata(&self.cradle.log).map_or(0, |log| log.len());
@@ -114,6 +134,23 @@ impl Stage {
         self.url.send_replace(child.url.clone());
         self.child = Some(child);
         Ok(())
+    }
+
+    /// The database, where it is not a file of the data folder.
+    pub(super) fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    /// Starts another node on the same database; false if there can be none.
+    pub(super) async fn another(&mut self) -> Result<bool, DrillError> {
+        if self.database.is_none() {
+            return Ok(false);
+        }
+        let data = self.scratch.second()?;
+        let mut cradle = self.cradle.clone();
+        cradle.data = data;
+        self.second = Some(cradle.launch(&[]).await?);
+        Ok(true)
     }
 
     /// The disk of the data folder.
@@ -140,8 +177,14 @@ impl Stage {
 
     /// Ends everything of it.
     pub(super) async fn clear(mut self) {
-        if let Some(mut child) = self.child.take() {
+        for mut child in [self.child.take(), self.second.take()]
+            .into_iter()
+            .flatten()
+        {
             child.kill().await;
+        }
+        if let Some(database) = self.database.take() {
+            database.remove().await;
         }
         drop(self.scratch);
     }

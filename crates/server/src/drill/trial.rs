@@ -56,10 +56,11 @@ pub(super) async fn run(stage: &mut Stage, trial: &Trial) -> Result<Outcome, Dri
     let blow = blow?;
     let reading = Instant::now() + READING;
     join_all(players.iter_mut().map(|player| player.read_back(reading))).await;
-    Ok(outcome(trial, &players, blow.as_ref()).await)
+    let spared = trial.fault.spares_sandboxes(stage.database().is_some());
+    Ok(outcome(trial, &players, blow.as_ref(), spared).await)
 }
 
-async fn outcome(trial: &Trial, players: &[Player], blow: Option<&Blow>) -> Outcome {
+async fn outcome(trial: &Trial, players: &[Player], blow: Option<&Blow>, spared: bool) -> Outcome {
     let mut counts = Counts::default();
     let mut findings = Vec::new();
     if let Some(odd) = blow.and_then(|blow| blow.odd.clone()) {
@@ -67,13 +68,15 @@ async fn outcome(trial: &Trial, players: &[Player], blow: Option<&Blow>) -> Outc
         findings.push(("server".to_owned(), odd));
     }
     for player in players {
-        let (log, seen) = (player.log().await, player.seen());
+        let (log, seen, due) = player.compared().await;
         let judged = judge(&Evidence {
             part: &player.part,
             told: &player.told,
             seen: &seen,
             log: log.as_deref(),
+            due,
             fault: trial.fault,
+            spared,
         });
         counts.add(&judged.counts);
         let session = player.told.session.as_deref().unwrap_or(&player.part.name);

@@ -2,6 +2,7 @@
 //! and a build that breaks a promise fails them.
 
 mod held;
+mod nodes;
 mod sabotage;
 
 use std::path::Path;

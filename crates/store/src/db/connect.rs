@@ -12,7 +12,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::Error;
 
 /// How long to wait for a connection.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT: Duration = Duration::from_secs(5);
 /// How long a peer may be silent before the connection counts as gone.
 const SILENT: Duration = Duration::from_secs(10);
 /// Settings of every connection: no statement, and no transaction that waits
@@ -22,7 +22,7 @@ const SETTINGS: &str = "-c statement_timeout=20000 -c idle_in_transaction_sessio
 /// Reads an address. Certificates are always checked, so the modes of libpq
 /// that ask for it mean `require`; an address that says nothing gets TLS
 /// unless the server is on this machine.
-pub(super) fn config(url: &str) -> Result<Config, Error> {
+pub(crate) fn config(url: &str) -> Result<Config, Error> {
     let said = url.contains("sslmode=");
     let url = url
         .replace("sslmode=verify-full", "sslmode=require")
@@ -58,7 +58,7 @@ fn is_local(host: &Host) -> bool {
 }
 
 /// TLS as the system trusts it.
-pub(super) fn tls() -> Result<MakeRustlsConnect, Error> {
+pub(crate) fn tls() -> Result<MakeRustlsConnect, Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());

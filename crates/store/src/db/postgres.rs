@@ -236,7 +236,7 @@ fn no_connection(error: PoolError) -> Error {
 }
 
 /// What an error of PostgreSQL means for a caller.
-pub(super) fn classify(error: &tokio_postgres::Error) -> Error {
+pub(crate) fn classify(error: &tokio_postgres::Error) -> Error {
     let Some(state) = error.code() else {
         let source = error.source().map(ToString::to_string).unwrap_or_default();
         return Error::Unavailable(format!("{error} {source}").trim_end().to_owned());

@@ -98,7 +98,7 @@ fn unknown(judged: &mut Judged, evidence: &Evidence<'_>, log: &[Value]) {
         let had_one = log
             .iter()
             .any(|earlier| is(earlier, "exec.completed") && seq(earlier) < seq(event));
-        if had_one && evidence.fault.spares_sandboxes() {
+        if had_one && evidence.spared {
             judged.counts.needless += 1;
             let command = &event["body"]["command"];
             judged.say(format!(
@@ -181,7 +181,9 @@ mod tests {
             told: &Told::default(),
             seen: &[],
             log: None,
+            due: 0,
             fault,
+            spared: fault.spares_sandboxes(false),
         };
         let mut judged = Judged::default();
         judge(&mut judged, &evidence, &log(events));

@@ -6,7 +6,7 @@ use super::Judged;
 use crate::drill::line::seq;
 use crate::drill::reader::Seen;
 
-pub(super) fn judge(judged: &mut Judged, seen: &[Seen], log: &[Value]) {
+pub(super) fn judge(judged: &mut Judged, seen: &[Seen], due: u64, log: &[Value]) {
     for (event, want) in log.iter().zip(1u64..) {
         if seq(event) != want {
             judged.counts.gaps += 1;
@@ -14,7 +14,7 @@ pub(super) fn judge(judged: &mut Judged, seen: &[Seen], log: &[Value]) {
             return;
         }
     }
-    order(judged, seen, log.len() as u64);
+    order(judged, seen, due);
     for seen in seen {
         let there = usize::try_from(seen.seq)
             .ok()
@@ -29,8 +29,8 @@ pub(super) fn judge(judged: &mut Judged, seen: &[Seen], log: &[Value]) {
     }
 }
 
-/// Each number once, in order, up to the head.
-fn order(judged: &mut Judged, seen: &[Seen], head: u64) {
+/// Each number once, in order, up to the one that was due.
+fn order(judged: &mut Judged, seen: &[Seen], due: u64) {
     let mut last = 0;
     for seen in seen {
         if seen.seq <= last {
@@ -40,7 +40,7 @@ fn order(judged: &mut Judged, seen: &[Seen], head: u64) {
         missed(judged, last, seen.seq);
         last = last.max(seen.seq);
     }
-    missed(judged, last, head + 1);
+    missed(judged, last, due + 1);
 }
 
 fn missed(judged: &mut Judged, last: u64, next: u64) {
@@ -61,7 +61,7 @@ mod tests {
 
     fn counts(seen: &[Seen], log: &[Value]) -> Counts {
         let mut judged = Judged::default();
-        judge(&mut judged, seen, log);
+        judge(&mut judged, seen, log.len() as u64, log);
         judged.counts
     }
 
@@ -115,5 +115,12 @@ mod tests {
         let mut holed = three();
         holed.remove(1);
         assert_eq!(counts(&[], &holed).gaps, 1);
+    }
+
+    #[test]
+    fn what_came_just_now_need_not_be_seen_yet() {
+        let mut judged = Judged::default();
+        judge(&mut judged, &seen(&three()[..2]), 2, &three());
+        assert_eq!(judged.counts, Counts::default());
     }
 }

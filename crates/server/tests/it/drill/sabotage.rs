@@ -19,7 +19,16 @@ fn broken(sabotage: &str, arguments: &[&str]) -> Held {
 fn a_name_that_is_not_kept_runs_an_effect_twice() {
     let held = broken(
         "dedupe_off",
-        &["--seed", "1", "--runs", "2", "--point", "exec.finished"],
+        &[
+            "--seed",
+            "1",
+            "--runs",
+            "6",
+            "--point",
+            "exec.finished",
+            "--point",
+            "exec.started",
+        ],
     );
     assert!(held.all("twice") > 0, "{:#}", held.report);
 }
@@ -37,7 +46,7 @@ fn a_stream_that_leaves_one_out_has_gaps() {
 fn a_receipt_before_its_effect_speaks_of_what_never_happened() {
     let held = broken(
         "receipt_before_effect",
-        &["--seed", "1", "--runs", "6", "--point", "append.durable"],
+        &["--seed", "1", "--runs", "8", "--point", "append.durable"],
     );
     assert!(held.all("lost") > 0, "{:#}", held.report);
 }
