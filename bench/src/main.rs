@@ -2,7 +2,7 @@
 //! the same run on the same disk: machines are shared and noisy, and only the
 //! ratio means something elsewhere.
 //!
-//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|memory …]`;
+//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory …]`;
 //! without a name all run. The server is `target/release/oc`, or `OC`.
 
 #![expect(
@@ -12,6 +12,7 @@
 )]
 
 mod appends;
+mod checkpoints;
 mod figures;
 mod memory;
 mod sandboxes;
@@ -36,6 +37,9 @@ fn main() {
     }
     if wants("sandboxes") {
         runtime.block_on(sandboxes::run());
+    }
+    if wants("checkpoints") {
+        runtime.block_on(checkpoints::run());
     }
     if wants("memory") {
         runtime.block_on(memory::run());

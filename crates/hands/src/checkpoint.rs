@@ -1,12 +1,20 @@
 //! Checkpoints: the files of a sandbox at a moment, and a sandbox that has them again.
 //!
 //! Only what differs from the template is kept: the upper layers of the sandbox's
-//! overlays.
+//! overlays, and `/tmp`, which is memory. What its guest keeps (output of commands,
+//! receipts), sockets and `/dev/shm` are not.
+//!
+//! Made: the tree is walked ([`walk`]), compared with the last checkpoint
+//! ([`compare`], [`seen`]), and what is new is read into packs ([`read`], [`pack`])
+//! while the sandbox stands still ([`freeze`]); packs are compressed and put as they
+//! come, the manifest ([`manifest`], [`kept`]) last ([`save`]). Restored: the tree
+//! is grown on a disk no sandbox has yet ([`restore`], [`grow`]).
 
 mod compare;
 mod cursor;
 mod freeze;
 mod grow;
+mod kept;
 mod lease;
 mod manifest;
 mod pack;
@@ -16,6 +24,8 @@ mod read;
 mod restore;
 mod save;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub(crate) use freeze::thaw;
@@ -23,6 +33,8 @@ pub(crate) use manifest::Place;
 pub use pieces::{Get, Pieces, Put};
 pub(crate) use restore::{Files, Ground};
 
+use freeze::Frozen;
+use reach::Reach;
 use save::Save;
 
 use crate::error::Error;
@@ -64,10 +76,13 @@ impl Hands {
         let save = Save {
             owner,
             folder: remote.folder().to_owned(),
-            state: remote.state().clone(),
             pieces: self.pieces(),
         };
-        save.run(last).await
+        let last = save.last(last).await?;
+        let state = remote.state().clone();
+        let reach = Reach::find(remote.folder(), &state)?;
+        let still = (Frozen::freeze(&state.groups).await?, remote.hold());
+        save.run(reach, still, last).await
     }
 
     /// Bytes written to the disk of the owner's sandbox so far; `None` where it

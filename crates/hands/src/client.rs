@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use crate::error::Error;
 use crate::link::Link;
-use crate::patience::Patience;
+use crate::patience::{Patience, Still};
 use crate::sandbox::{Live, Output};
 
 /// The guest itself ends a file operation after this time.
@@ -38,6 +38,11 @@ impl Client {
 
     pub(crate) fn alive(&self) -> bool {
         !matches!(*self.link.borrow(), Link::Dead(_))
+    }
+
+    /// Nobody's time runs out until the result is dropped.
+    pub(crate) fn hold(&self) -> Still {
+        self.patience.hold()
     }
 
     /// Whether it answers, asked only if there is a doubt.

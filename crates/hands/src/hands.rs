@@ -253,8 +253,14 @@ impl Inner {
         match found {
             Ok(remote) => {
                 let remote = Arc::new(remote);
-                // The server before may have been killed while it read the files.
+                // The server before may have been killed while it read the files,
                 thaw(&remote.state().groups);
+                // or while it restored them: then they are somebody's, and not all there.
+                if remote.state().half {
+                    tracing::info!(sandbox = id, "a half restored sandbox is removed");
+                    remote.end().await;
+                    return;
+                }
                 let range = self.range(remote.state().uid);
                 self.table().adopt(Arc::clone(&remote), range);
                 self.watch(remote);
@@ -398,7 +404,11 @@ impl Inner {
         };
         let ready = timeout_at(until, remote.ready()).await;
         let late = Err(Error::Deadline("the guest did not come up"));
-        if let Err(error) = ready.unwrap_or(late) {
+        let whole = match (ready.unwrap_or(late), &files) {
+            (Ok(()), Some(files)) => files.fill_memory(&remote).await,
+            (ready, _) => ready,
+        };
+        if let Err(error) = whole {
             self.failed.fetch_add(1, Ordering::Relaxed);
             self.bury(&remote).await;
             return Err(error);

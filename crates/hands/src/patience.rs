@@ -105,10 +105,6 @@ impl Patience {
 
     /// Nobody's time runs out until the result is dropped. Whoever holds a sandbox
     /// still must let go in bounded time.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "checkpoints hold sandboxes still")
-    )]
     pub(crate) fn hold(&self) -> Still {
         self.shared.held.fetch_add(1, Ordering::Relaxed);
         Still(Arc::clone(&self.shared))

@@ -21,7 +21,7 @@ use crate::container::spec::State;
 use crate::error::Error;
 use crate::link::{Keeper, Link};
 use crate::outward::Outward;
-use crate::patience::Patience;
+use crate::patience::{Patience, Still};
 use crate::sandbox::{Live, Output, Sandbox, SandboxStats};
 
 /// What the kernel may take to end everything in a sandbox.
@@ -118,11 +118,17 @@ impl Remote {
         self.saving.lock().await
     }
 
+    /// It is held still on purpose until the result is dropped.
+    pub(crate) fn hold(&self) -> Still {
+        self.client.hold()
+    }
+
     /// Makes it somebody's, on disk first.
     pub(crate) fn give_to(&self, owner: &str) -> Result<(), Error> {
         let mut state = self.state();
         let owned = State {
             owner: Some(owner.to_owned()),
+            half: false,
             ..state.clone()
         };
         owned

@@ -145,6 +145,7 @@ impl Starter {
             limits,
             created_ms,
             alone_ms: self.alone_ms,
+            half: files.is_some(),
             walls,
         };
         let folder = spec.folder.clone();

@@ -137,7 +137,7 @@ pub(super) fn forget_tired(walked: &mut [Walked], last: &Manifest, tired: &[bool
             .map(|chunk| chunk.pack as usize);
         pack.and_then(|pack| tired.get(pack))
             .copied()
-            .unwrap_or(true)
+            .unwrap_or(false)
     };
     for walked in walked {
         for (f, folder) in (0u32..).zip(&mut walked.layer.folders) {

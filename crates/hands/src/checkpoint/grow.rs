@@ -10,42 +10,32 @@ use rustix::fs::{
 };
 
 use super::cursor::{Cursor, open_at};
-use super::manifest::{Chunk, Folder, Kind, Layer, Manifest, Meta, Part, Thing};
-use super::restore::{Ground, Spot, stamps};
-use super::seen::Seen;
+use super::manifest::{Chunk, Folder, Kind, Layer, Manifest, Meta, Part, Place, Thing};
+use super::restore::Spot;
+use super::seen::{Seen, Stamp};
 use super::walk::OPAQUE;
 
 /// Layers that are being filled.
 #[derive(Debug)]
 pub(super) struct Grow {
-    manifest: Arc<Manifest>,
-    layers: Vec<OwnedFd>,
-    shift: Option<u32>,
+    pub(super) manifest: Arc<Manifest>,
+    /// Where they are, by their numbers in the manifest.
+    pub(super) layers: Vec<(usize, OwnedFd)>,
+    pub(super) shift: Option<u32>,
 }
 
 impl Grow {
-    pub(super) fn new(manifest: Arc<Manifest>, ground: &Ground) -> io::Result<Self> {
-        let layers = manifest
-            .layers
-            .iter()
-            .map(|layer| ground.layer(layer.place));
-        Ok(Self {
-            layers: layers.collect::<io::Result<_>>()?,
-            manifest,
-            shift: ground.shift,
+    /// Each layer with its number.
+    pub(super) fn layers(&self) -> impl Iterator<Item = (usize, &Layer, BorrowedFd<'_>)> {
+        self.layers.iter().filter_map(|(number, fd)| {
+            let layer = self.manifest.layers.get(*number)?;
+            Some((*number, layer, fd.as_fd()))
         })
-    }
-
-    fn layers(&self) -> impl Iterator<Item = (&Layer, BorrowedFd<'_>)> {
-        self.manifest
-            .layers
-            .iter()
-            .zip(self.layers.iter().map(AsFd::as_fd))
     }
 
     /// Makes everything that is not the content of a single pack.
     pub(super) fn skeleton(&self) -> io::Result<()> {
-        for (layer, fd) in self.layers() {
+        for (_, layer, fd) in self.layers() {
             let mut cursor = Cursor::new(fd)?;
             for (number, folder) in (0u32..).zip(&layer.folders) {
                 if number > 0 {
@@ -110,7 +100,7 @@ impl Grow {
 
     /// Writes what that pack has for these files.
     pub(super) fn write(&self, pack: u32, raw: &[u8], spots: &[Spot]) -> io::Result<()> {
-        for (number, (layer, fd)) in self.layers().enumerate() {
+        for (number, layer, fd) in self.layers() {
             let mut cursor = Cursor::new(fd)?;
             for spot in spots.iter().filter(|spot| spot.layer == number) {
                 let dir = cursor.go(&layer.folders, None, spot.folder)?;
@@ -159,7 +149,7 @@ impl Grow {
 
     /// Everything is there: other names, and what writing would have changed.
     pub(super) fn finish(&self) -> io::Result<Seen> {
-        for (layer, fd) in self.layers() {
+        for (_, layer, fd) in self.layers() {
             let (mut cursor, mut other) = (Cursor::new(fd)?, Cursor::new(fd)?);
             for (number, folder) in (0u32..).zip(&layer.folders) {
                 for thing in &folder.things {
@@ -186,11 +176,35 @@ impl Grow {
                 }
             }
         }
-        let seen = stamps(&self.manifest, &self.layers)?;
-        for (layer, fd) in self.layers() {
+        let seen = self.seen()?;
+        for (_, layer, fd) in self.layers() {
             self.folders(layer, fd)?;
         }
         Ok(seen)
+    }
+
+    /// The stamps of all that is there now.
+    fn seen(&self) -> io::Result<Seen> {
+        let mut seen = Seen::default();
+        seen.stamps
+            .resize_with(self.manifest.layers.len(), Vec::new);
+        for (number, layer, fd) in self.layers() {
+            let mut cursor = Cursor::new(fd)?;
+            let mut stamps = Vec::with_capacity(layer.folders.len());
+            for (number, folder) in (0u32..).zip(&layer.folders) {
+                let dir = cursor.go(&layer.folders, None, number)?;
+                let stamp = |name: &[u8]| {
+                    let stat = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                    Ok::<_, io::Error>(Stamp::of(&stat))
+                };
+                let names = folder.things.iter().map(|thing| stamp(&thing.name));
+                stamps.push(names.collect::<io::Result<Vec<_>>>()?);
+            }
+            if let Some(place) = seen.stamps.get_mut(number) {
+                *place = stamps;
+            }
+        }
+        Ok(seen.until_now())
     }
 
     /// Folders get their own modes and times, from the innermost on: none is
@@ -201,6 +215,10 @@ impl Grow {
             let dir = cursor.go(&layer.folders, None, number as u32)?;
             let dir = dir.try_clone_to_owned()?;
             cursor.go(&layer.folders, None, folder.parent)?;
+            if number == 0 && layer.place == Place::Tmp {
+                // The mount itself is the sandbox's own.
+                continue;
+            }
             self.opaque(dir.as_fd(), folder)?;
             self.dress(dir.as_fd(), &folder.meta)?;
         }

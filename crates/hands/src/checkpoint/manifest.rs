@@ -1,17 +1,13 @@
 //! A manifest: every file of a checkpoint, and in which pack its content is.
 //!
-//! It is a piece itself: a head that names format and version, a hash of what
-//! follows, and that compressed. What is true of one sandbox only (inodes, its
-//! range of uids) is not in it, so that it means the same on every node.
+//! What is true of one sandbox only (inodes, its range of uids) is not in it, so
+//! that it means the same on every node.
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::pack::{self, Hash, LEVEL};
 use crate::error::Error;
 
-/// Format and version.
-const HEAD: &[u8; 8] = b"oc-man\x00\x01";
 /// Most bytes of a manifest once it is unpacked.
 const LARGEST: usize = 1 << 30;
 
@@ -154,36 +150,25 @@ pub(crate) struct Part {
 }
 
 impl Manifest {
-    /// As a piece.
-    pub(crate) fn encode(&self) -> Result<Bytes, Error> {
-        let odd =
-            |error: String| Error::Refused(format!("the manifest cannot be written: {error}"));
-        let raw = postcard::to_stdvec(self).map_err(|error| odd(error.to_string()))?;
-        let body = zstd::bulk::compress(&raw, LEVEL).map_err(|error| odd(error.to_string()))?;
-        let mut piece = Vec::with_capacity(body.len() + 48);
-        piece.extend_from_slice(HEAD);
-        piece.extend_from_slice(&pack::hash(&body));
-        piece.extend_from_slice(&body);
-        Ok(piece.into())
+    /// As bytes.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, Error> {
+        let odd = |error: &dyn std::fmt::Display| {
+            Error::Refused(format!("the manifest cannot be written: {error}"))
+        };
+        let raw = postcard::to_stdvec(self).map_err(|error| odd(&error))?;
+        zstd::bulk::compress(&raw, LEVEL).map_err(|error| odd(&error))
     }
 
-    /// From a piece.
+    /// From these bytes, which are known to be what was encoded.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if it is not exactly what was encoded.
-    pub(crate) fn decode(piece: &[u8]) -> Result<Self, Error> {
-        let bad = |why: &str| Error::Damaged(format!("the manifest {why}"));
-        let body = piece
-            .strip_prefix(HEAD)
-            .ok_or_else(|| bad("is of another format"))?;
-        let (hash, body) = body.split_at_checked(32).ok_or_else(|| bad("is cut off"))?;
-        if pack::hash(body) != hash {
-            return Err(bad("is not what was kept"));
-        }
-        let raw = pack::unpack(body, LARGEST).map_err(|error| bad(&error))?;
+    /// [`Error::Damaged`] if they make no sense all the same.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let bad = |why: String| Error::Damaged(format!("the manifest {why}"));
+        let raw = pack::unpack(bytes, LARGEST).map_err(bad)?;
         let manifest: Self =
-            postcard::from_bytes(&raw).map_err(|error| bad(&format!("makes no sense: {error}")))?;
-        manifest.sound().map_err(bad)?;
+            postcard::from_bytes(&raw).map_err(|error| bad(format!("makes no sense: {error}")))?;
+        manifest.sound().map_err(|why| bad(why.to_owned()))?;
         Ok(manifest)
     }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{self, Mode, OFlags};
+use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 
 use super::cursor::open_at;
 use super::manifest::Place;
@@ -22,6 +22,8 @@ pub(super) struct Reach {
     pub(super) layers: Vec<(Place, OwnedFd)>,
     /// First of the host uids of the sandbox; without it all belongs to one user.
     pub(super) shift: Option<u32>,
+    /// The sandbox's first process and when it started.
+    pub(super) life: Option<(i32, u64)>,
 }
 
 const FOLDER: OFlags = OFlags::RDONLY
@@ -30,6 +32,7 @@ const FOLDER: OFlags = OFlags::RDONLY
 /// Inode of the root of an ext4.
 const ROOT: u64 = 2;
 const EXT4: u64 = 0xEF53;
+const TMPFS: u64 = 0x0102_1994;
 /// Major number of loop devices.
 const LOOP: u32 = 7;
 
@@ -39,40 +42,62 @@ impl Reach {
     /// # Errors
     /// [`Error::Lost`] if it ended, [`Error::Refused`] if they cannot be found.
     pub(super) fn find(folder: &Path, state: &State) -> Result<Self, Error> {
-        let refused =
-            |error: io::Error| Error::Refused(format!("its files are not in reach: {error}"));
-        if state.network.is_none() {
-            let path = folder.join("workspace");
-            let workspace =
-                fs::open(&path, FOLDER, Mode::empty()).map_err(|e| refused(e.into()))?;
-            return Ok(Self {
-                layers: vec![(Place::Workspace, workspace)],
-                shift: None,
-            });
-        }
-        let disk = disk(folder, state).map_err(refused)?;
-        if started(state.pid) != Some(state.pid_started) {
-            return Err(Error::Lost("it ended".to_owned()));
-        }
-        let layers = layers(disk.as_fd(), state.uid).map_err(refused)?;
-        Ok(Self {
-            layers,
+        let found = layers(folder, state);
+        let reach = Self {
+            layers: Vec::new(),
             shift: state.uid,
+            life: Some((state.pid, state.pid_started)),
+        };
+        // Looked at afterwards: what was found belongs to this very process.
+        reach.alive()?;
+        let out_of_reach =
+            |error: io::Error| Error::Refused(format!("its files are out of reach: {error}"));
+        Ok(Self {
+            layers: found.map_err(out_of_reach)?,
+            ..reach
         })
+    }
+
+    /// The sandbox still lives.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] if not.
+    pub(super) fn alive(&self) -> Result<(), Error> {
+        match self.life {
+            Some((pid, since)) if started(pid) != Some(since) => {
+                Err(Error::Lost("it ended".to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// The layers on a disk.
-fn layers(disk: BorrowedFd<'_>, uid: Option<u32>) -> io::Result<Vec<(Place, OwnedFd)>> {
-    let places = if uid.is_some() {
-        &[Place::Root, Place::Usr][..]
+fn layers(folder: &Path, state: &State) -> io::Result<Vec<(Place, OwnedFd)>> {
+    // A plain process has no network of its own, and no layers.
+    if state.network.is_none() {
+        let workspace = fs::open(folder.join("workspace"), FOLDER, Mode::empty())?;
+        return Ok(vec![(Place::Workspace, workspace)]);
+    }
+    let disk = disk(folder, state)?;
+    let layer = |place| Ok::<_, io::Error>((place, open_at(disk.as_fd(), name(place), FOLDER)?));
+    let mut layers = vec![layer(Place::Root)?];
+    if state.uid.is_some() {
+        layers.push(layer(Place::Usr)?);
+        layers.push((Place::Tmp, memory(state.pid)?));
+    }
+    Ok(layers)
+}
+
+/// The `/tmp` of a sandbox, a mount of its own in there.
+pub(super) fn memory(pid: i32) -> io::Result<OwnedFd> {
+    let root = fs::open(format!("/proc/{pid}/root"), FOLDER, Mode::empty())?;
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let tmp = fs::openat2(&root, c"tmp", FOLDER, Mode::empty(), within)?;
+    if fs::fstatfs(&tmp)?.f_type as u64 == TMPFS {
+        Ok(tmp)
     } else {
-        &[Place::Root]
-    };
-    places
-        .iter()
-        .map(|place| Ok((*place, open_at(disk, name(*place), FOLDER)?)))
-        .collect()
+        Err(io::Error::other("/tmp is not what it was"))
+    }
 }
 
 /// A layer's folder on the disk, as the launcher names it.

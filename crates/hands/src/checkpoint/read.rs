@@ -13,7 +13,7 @@ use super::manifest::{Chunk, Kind, Manifest, Part, Print, Thing};
 use super::pack::{self, CHUNK, PACK};
 use super::reach::Reach;
 use super::seen::Stamp;
-use super::walk::{Walked, attributes};
+use super::walk::{Walked, attributes, unread};
 use crate::error::Error;
 
 /// A pack that is full, with its number.
@@ -31,30 +31,38 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// With those of the last checkpoint, but not from packs that are `tired`.
-    pub(super) fn new(last: &Manifest, tired: &[bool], full: mpsc::Sender<Full>) -> Self {
-        let good = |chunk: &Chunk| tired.get(chunk.pack as usize) == Some(&false);
+    /// With those of the last checkpoint.
+    pub(super) fn new(last: &Manifest, full: mpsc::Sender<Full>) -> Self {
         let numbered = (0u32..).zip(&last.chunks);
         Self {
             chunks: last.chunks.clone(),
-            known: numbered
-                .filter(|(_, chunk)| good(chunk))
-                .map(|(n, chunk)| (chunk.print, n))
-                .collect(),
+            known: numbered.map(|(n, chunk)| (chunk.print, n)).collect(),
             raw: Vec::new(),
             pack: last.packs.len() as u32,
             full,
         }
     }
 
+    /// What is in these packs is as good as unknown.
+    pub(super) fn forget(&mut self, tired: &[bool]) {
+        let (chunks, known) = (&self.chunks, &mut self.known);
+        known.retain(|_, number| {
+            let chunk = chunks.get(*number as usize);
+            chunk.and_then(|chunk| tired.get(chunk.pack as usize)) != Some(&true)
+        });
+    }
+
     /// Reads all files that are to be read.
     pub(super) fn read(&mut self, reach: &Reach, walked: &mut [Walked]) -> Result<(), Error> {
         for ((_, fd), walked) in reach.layers.iter().zip(walked) {
-            self.layer(fd.as_fd(), walked)
-                .map_err(Error::io("read the files of a sandbox"))?;
+            self.layer(fd.as_fd(), walked).map_err(unread)?;
         }
-        self.flush()
-            .map_err(Error::io("read the files of a sandbox"))
+        Ok(())
+    }
+
+    /// Nothing more will be read.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        self.send().map_err(unread)
     }
 
     fn layer(&mut self, layer: BorrowedFd<'_>, walked: &mut Walked) -> io::Result<()> {
@@ -129,7 +137,7 @@ impl Contents {
     /// The chunk there: its number and length.
     fn chunk(&mut self, fd: BorrowedFd<'_>, at: u64, want: usize) -> io::Result<(u32, usize)> {
         if self.raw.len() + want > PACK {
-            self.flush()?;
+            self.send()?;
         }
         if self.raw.capacity() == 0 {
             self.raw.reserve_exact(PACK);
@@ -166,7 +174,7 @@ impl Contents {
         Ok((number, got))
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn send(&mut self) -> io::Result<()> {
         if self.raw.is_empty() {
             return Ok(());
         }

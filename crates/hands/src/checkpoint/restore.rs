@@ -5,21 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{self, Mode, OFlags};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use super::cursor::Cursor;
 use super::grow::Grow;
-use super::manifest::{Kind, Manifest, Place};
+use super::kept;
+use super::manifest::{Kind, Layer, Manifest, Place};
 use super::pack;
 use super::pieces::Pieces;
-use super::reach::name;
-use super::seen::{Seen, Stamp};
+use super::reach::{memory, name};
+use super::seen::Seen;
 use crate::error::Error;
+use crate::remote::Remote;
 
 /// Packs that are fetched and written at once.
 const AT_ONCE: usize = 4;
@@ -58,7 +59,7 @@ impl Files {
     /// # Errors
     /// [`Error::Damaged`] if it cannot be read.
     pub(crate) async fn of(pieces: &Pieces, owner: &str, name: &str) -> Result<Self, Error> {
-        let manifest = Manifest::decode(&pieces.fetch(owner, name).await?)?;
+        let (manifest, _) = kept::bring(pieces, owner, name).await?;
         Ok(Self {
             manifest: Arc::new(manifest),
             name: name.to_owned(),
@@ -67,40 +68,71 @@ impl Files {
         })
     }
 
-    /// Puts all files in their places; notes in `record`, the sandbox's folder,
-    /// what the next checkpoint need not read.
+    /// Puts all files on the disk of a sandbox that does not run yet; notes in
+    /// `record`, the sandbox's folder, what the next checkpoint need not read.
     ///
     /// # Errors
     /// [`Error::Damaged`] for a pack that is not what was kept, [`Error::Refused`]
     /// if a sandbox of this kind cannot have these files.
     pub(crate) async fn fill(&self, ground: Ground, record: &Path) -> Result<(), Error> {
-        for layer in &self.manifest.layers {
-            if !ground.places.contains(&layer.place) {
+        let mut layers = Vec::new();
+        for (number, layer) in self.manifest.layers.iter().enumerate() {
+            if ground.places.contains(&layer.place) {
+                layers.push((number, ground.layer(layer.place).map_err(filled)?));
+            } else if !self.comes_later(layer, &ground) {
                 return Err(Error::Refused(format!(
                     "the checkpoint has files in a layer ({:?}) that sandboxes here do not have",
                     layer.place
                 )));
             }
         }
-        let manifest = Arc::clone(&self.manifest);
-        let grown = blocking(move || {
-            let grow = Grow::new(manifest, &ground)?;
-            grow.skeleton()?;
-            Ok(Arc::new(grow))
+        let mut seen = self.grow(layers, ground.shift).await?;
+        seen.manifest.clone_from(&self.name);
+        let record = record.to_owned();
+        blocking(move || seen.write(&record)).await
+    }
+
+    /// `/tmp` is there only once the sandbox runs, and an empty one may be missing.
+    fn comes_later(&self, layer: &Layer, ground: &Ground) -> bool {
+        let empty = layer.folders.len() == 1 && layer.folders.iter().all(|f| f.things.is_empty());
+        layer.place == Place::Tmp && (ground.shift.is_some() || empty)
+    }
+
+    /// Puts what was in `/tmp` there, before anybody can use the sandbox.
+    ///
+    /// # Errors
+    /// As [`Files::fill`].
+    pub(crate) async fn fill_memory(&self, remote: &Remote) -> Result<(), Error> {
+        let mut layers = self.manifest.layers.iter().enumerate();
+        let (pid, shift) = {
+            let state = remote.state();
+            (state.pid, state.uid)
+        };
+        let Some((number, _)) = layers.find(|(_, layer)| layer.place == Place::Tmp) else {
+            return Ok(());
+        };
+        if shift.is_some() {
+            let tmp = memory(pid).map_err(filled)?;
+            self.grow(vec![(number, tmp)], shift).await?;
+        }
+        Ok(())
+    }
+
+    /// Grows these layers, given by number.
+    async fn grow(&self, layers: Vec<(usize, OwnedFd)>, shift: Option<u32>) -> Result<Seen, Error> {
+        let grow = Arc::new(Grow {
+            manifest: Arc::clone(&self.manifest),
+            layers,
+            shift,
         });
-        let grow = grown.await?;
+        let begun = Arc::clone(&grow);
+        blocking(move || begun.skeleton()).await?;
         self.packs(&grow).await?;
-        let (name, record) = (self.name.clone(), record.to_owned());
-        blocking(move || {
-            let mut seen = grow.finish()?;
-            seen.manifest = name;
-            seen.write(&record)
-        })
-        .await
+        blocking(move || grow.finish()).await
     }
 
     async fn packs(&self, grow: &Arc<Grow>) -> Result<(), Error> {
-        let mut spots = self.spots().into_iter();
+        let mut spots = self.spots(grow).into_iter();
         let mut work = JoinSet::new();
         loop {
             while work.len() < AT_ONCE
@@ -133,9 +165,9 @@ impl Files {
     }
 
     /// By pack, the files with content in it, each once.
-    fn spots(&self) -> BTreeMap<u32, Vec<Spot>> {
+    fn spots(&self, grow: &Grow) -> BTreeMap<u32, Vec<Spot>> {
         let mut spots: BTreeMap<u32, Vec<Spot>> = BTreeMap::new();
-        for (layer, tree) in self.manifest.layers.iter().enumerate() {
+        for (layer, tree, _) in grow.layers() {
             for (folder, things) in (0u32..).zip(tree.folders.iter().map(|f| &f.things)) {
                 for (thing, found) in (0u32..).zip(things) {
                     let Kind::File { parts, .. } = &found.kind else {
@@ -174,28 +206,6 @@ impl Ground {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(fs::openat(&self.folder, name, flags, Mode::empty())?)
     }
-}
-
-/// The stamps of things that were just written.
-pub(super) fn stamps(manifest: &Manifest, layers: &[OwnedFd]) -> io::Result<Seen> {
-    let mut all = Vec::with_capacity(layers.len());
-    for (layer, fd) in manifest.layers.iter().zip(layers) {
-        let mut cursor = Cursor::new(fd.as_fd())?;
-        let mut stamps = Vec::with_capacity(layer.folders.len());
-        for (number, folder) in (0u32..).zip(&layer.folders) {
-            let dir = cursor.go(&layer.folders, None, number)?;
-            let stamp = |name: &[u8]| {
-                let stat = fs::statat(dir, name, fs::AtFlags::SYMLINK_NOFOLLOW)?;
-                Ok::<_, io::Error>(Stamp::of(&stat))
-            };
-            let names = folder.things.iter().map(|thing| stamp(&thing.name));
-            stamps.push(names.collect::<io::Result<Vec<_>>>()?);
-        }
-        all.push(stamps);
-    }
-    let mut seen = Seen::now();
-    seen.stamps = all;
-    Ok(seen)
 }
 
 /// A full disk is a limit and no failure of the host.

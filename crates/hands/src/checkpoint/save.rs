@@ -12,7 +12,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use super::Saved;
 use super::compare;
-use super::freeze::Frozen;
+use super::kept;
 use super::manifest::{Chunk, Kind, Layer, Manifest, Pack, Part};
 use super::pack;
 use super::pieces::Pieces;
@@ -20,7 +20,6 @@ use super::reach::Reach;
 use super::read::{Contents, Full};
 use super::seen::Seen;
 use super::walk::{Walked, walk};
-use crate::container::spec::{State, started};
 use crate::error::Error;
 
 /// Full packs that wait to be compressed, while the sandbox stands still.
@@ -32,10 +31,16 @@ pub(super) struct Save<'a> {
     pub(super) owner: &'a str,
     /// The sandbox's folder on the host.
     pub(super) folder: PathBuf,
-    /// And its state.
-    pub(super) state: State,
     /// Where pieces go.
     pub(super) pieces: &'a Pieces,
+}
+
+/// The checkpoint before; none has no name.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    name: String,
+    manifest: Manifest,
+    pages: Vec<String>,
 }
 
 /// What was read.
@@ -46,25 +51,22 @@ struct Draft {
 }
 
 impl Save<'_> {
-    /// Makes the checkpoint.
-    pub(super) async fn run(self, last: Option<&str>) -> Result<Saved, Error> {
-        let (last, name) = match last {
-            Some(name) => (self.last(name).await?, name.to_owned()),
-            None => (Manifest::default(), String::new()),
-        };
-        let last = Arc::new(last);
+    /// Makes the checkpoint. The sandbox is as it is until `still` is dropped, which
+    /// is as soon as it is read.
+    pub(super) async fn run(
+        self,
+        reach: Reach,
+        still: impl Send + 'static,
+        last: Last,
+    ) -> Result<Saved, Error> {
         let (send, full) = mpsc::channel(WAITING);
-        let reach = Reach::find(&self.folder, &self.state)?;
-        let frozen = Frozen::freeze(&self.state.groups).await?;
+        let last = Arc::new(last);
         let (folder, before) = (self.folder.clone(), Arc::clone(&last));
-        let (pid, since) = (self.state.pid, self.state.pid_started);
         let reading = spawn_blocking(move || {
-            let draft = read(&reach, &before, &folder, name, send);
-            drop(frozen);
-            if started(pid) != Some(since) {
-                // Its folder may have been cleared away as it was read.
-                return Err(Error::Lost("it ended".to_owned()));
-            }
+            let draft = read(&reach, &before, &folder, send);
+            drop(still);
+            // Its folder may have been cleared away as it was read.
+            reach.alive()?;
             draft
         });
         let kept = self.keep(full).await;
@@ -74,16 +76,23 @@ impl Save<'_> {
         self.finish(&last, draft, kept?).await
     }
 
-    /// The last manifest. One that cannot be read is as good as none: the files
+    /// The last checkpoint. One that cannot be read is as good as none: the files
     /// are here, and will be safe again.
-    async fn last(&self, name: &str) -> Result<Manifest, Error> {
-        let piece = self.pieces.fetch(self.owner, name).await;
-        match piece.and_then(|piece| Manifest::decode(&piece)) {
+    pub(super) async fn last(&self, name: Option<&str>) -> Result<Last, Error> {
+        let Some(name) = name else {
+            return Ok(Last::default());
+        };
+        match kept::bring(self.pieces, self.owner, name).await {
             Err(error @ Error::Damaged(_)) => {
                 tracing::warn!(owner = self.owner, %error, "the last checkpoint is of no use");
-                Ok(Manifest::default())
+                Ok(Last::default())
             }
-            other => other,
+            Err(error) => Err(error),
+            Ok((manifest, pages)) => Ok(Last {
+                name: name.to_owned(),
+                manifest,
+                pages,
+            }),
         }
     }
 
@@ -112,78 +121,79 @@ impl Save<'_> {
 
     async fn finish(
         &self,
-        last: &Manifest,
+        last: &Last,
         draft: Draft,
         kept: Vec<(u32, Pack, u64)>,
     ) -> Result<Saved, Error> {
-        let same = !last.layers.is_empty() && compare::nothing_changed(&draft.walked, last);
+        let same = compare::nothing_changed(&draft.walked, &last.manifest);
         let mut added: u64 = kept.iter().map(|(_, _, bytes)| bytes).sum();
-        let packs = last
-            .packs
-            .iter()
-            .cloned()
-            .chain(kept.into_iter().map(|(_, pack, _)| pack));
+        let new = kept.into_iter().map(|(_, pack, _)| pack);
+        let packs = last.manifest.packs.iter().cloned().chain(new);
         let layers = draft.walked.into_iter().map(|walked| walked.layer);
-        let manifest = Manifest {
+        let manifest = compact(Manifest {
             packs: packs.collect(),
             chunks: draft.chunks,
             layers: layers.collect(),
-        };
-        let manifest = compact(manifest);
-        let (files, bytes) = manifest.count();
-        let mut seen = draft.seen;
+        });
         let unchanged = same && added == 0;
-        if !unchanged {
-            let piece = manifest.encode()?;
-            added += piece.len() as u64;
-            seen.manifest = self.pieces.keep(self.owner, piece).await?;
-        }
-        let folder = self.folder.clone();
-        let saved = Saved {
-            manifest: seen.manifest.clone(),
-            packs: manifest.packs.into_iter().map(|pack| pack.name).collect(),
+        let (name, pages) = if unchanged {
+            (last.name.clone(), last.pages.clone())
+        } else {
+            let put = kept::put(self.pieces, self.owner, &manifest).await?;
+            added += put.bytes;
+            (put.name, put.pages)
+        };
+        self.note(name.clone(), draft.seen).await;
+        let (files, bytes) = manifest.count();
+        let packs = manifest.packs.into_iter().map(|pack| pack.name);
+        Ok(Saved {
+            manifest: name,
+            packs: packs.chain(pages).collect(),
             files,
             bytes,
             added,
             unchanged,
-        };
-        // Without it all is read next time; nothing else depends on it.
+        })
+    }
+
+    /// Leaves word for the next checkpoint. Without it all is read again; nothing
+    /// else depends on it.
+    async fn note(&self, manifest: String, mut seen: Seen) {
+        seen.manifest = manifest;
+        let folder = self.folder.clone();
         let noted = spawn_blocking(move || seen.write(&folder)).await;
         if let Ok(Err(error)) = noted {
             tracing::warn!(%error, "what was seen of a sandbox is not noted");
         }
-        Ok(saved)
     }
 }
 
 /// While the sandbox stands still.
 fn read(
     reach: &Reach,
-    last: &Manifest,
+    last: &Last,
     folder: &Path,
-    name: String,
     full: mpsc::Sender<Full>,
 ) -> Result<Draft, Error> {
-    let mut now = Seen::now();
+    let (mut now, manifest) = (Seen::now(), &last.manifest);
     let mut walked = walk(reach)?;
-    if let Some(seen) = Seen::read(folder, &name) {
-        compare::take_known(&mut walked, last, &seen);
+    if let Some(seen) = Seen::read(folder, &last.name) {
+        compare::take_known(&mut walked, manifest, &seen);
     }
-    now.manifest = name;
-    let as_it_was = walked.iter().all(|walked| walked.unread.is_empty())
-        && compare::nothing_changed(&walked, last);
-    let tired = if as_it_was {
-        vec![false; last.packs.len()]
-    } else {
-        compare::tired(last)
-    };
-    compare::forget_tired(&mut walked, last, &tired);
-    let mut contents = Contents::new(last, &tired, full);
+    let mut contents = Contents::new(manifest, full);
     contents.read(reach, &mut walked)?;
-    now.stamps = walked
+    // Packs are tidied up only beside other work.
+    if !compare::nothing_changed(&walked, manifest) {
+        let tired = compare::tired(manifest);
+        contents.forget(&tired);
+        compare::forget_tired(&mut walked, manifest, &tired);
+        contents.read(reach, &mut walked)?;
+    }
+    contents.flush()?;
+    let stamps = walked
         .iter_mut()
-        .map(|walked| std::mem::take(&mut walked.stamps))
-        .collect();
+        .map(|walked| std::mem::take(&mut walked.stamps));
+    now.stamps = stamps.collect();
     Ok(Draft {
         walked,
         chunks: contents.chunks,

@@ -59,12 +59,17 @@ pub(super) struct Seen {
 impl Seen {
     const FILE: &str = "files.seen";
 
-    /// Before anything is looked at, or after nothing can change any more.
+    /// Before anything is looked at.
     pub(super) fn now() -> Self {
+        Self::default().until_now()
+    }
+
+    /// The same, if nothing could change until now.
+    pub(super) fn until_now(self) -> Self {
         let now = clock_gettime(ClockId::RealtimeCoarse);
         Self {
             since: nanos(now.tv_sec, now.tv_nsec as u32),
-            ..Self::default()
+            ..self
         }
     }
 

@@ -72,23 +72,22 @@ impl Walk {
     }
 
     fn run(&mut self, layer: BorrowedFd<'_>, left: &mut usize) -> Result<(), Error> {
-        let failed = || Error::io("read the folders of a sandbox");
-        let stat = fs::fstat(layer).map_err(|error| failed()(error.into()))?;
+        let stat = fs::fstat(layer).map_err(|error| unread(error.into()))?;
         self.folder(0, Vec::new(), &stat);
-        let mut cursor = Cursor::new(layer).map_err(failed())?;
+        let mut cursor = Cursor::new(layer).map_err(unread)?;
         let mut open = vec![0];
         while let Some(number) = open.pop() {
             let (folders, inodes) = (&self.done.layer.folders, Some(&self.done.inodes[..]));
-            let fd = cursor.go(folders, inodes, number).map_err(failed())?;
-            let found = list(fd).map_err(failed())?;
+            let fd = cursor.go(folders, inodes, number).map_err(unread)?;
+            let found = list(fd).map_err(unread)?;
             *left = left.checked_sub(found.len()).ok_or_else(|| {
                 Error::Refused(format!("more than {MOST} files and folders are not kept"))
             })?;
-            let (given, opaque) = attributes(fd).map_err(failed())?;
+            let (given, opaque) = attributes(fd).map_err(unread)?;
             if let Some(folder) = self.done.layer.folders.get_mut(number as usize) {
                 (folder.meta.attributes, folder.opaque) = (given, opaque);
             }
-            let below = self.things(fd, number, found).map_err(failed())?;
+            let below = self.things(fd, number, found).map_err(unread)?;
             // The first is to be walked first.
             open.extend(below.into_iter().rev());
         }
@@ -191,6 +190,17 @@ fn kind(dir: BorrowedFd<'_>, name: &[u8], stat: &Stat) -> io::Result<Kind> {
             parts: Vec::new(),
         },
     })
+}
+
+/// Without root, programs inside can close files to this server.
+pub(super) fn unread(source: io::Error) -> Error {
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        return Error::Refused(format!("a file of the sandbox cannot be read: {source}"));
+    }
+    Error::Io {
+        what: "read the files of a sandbox".to_owned(),
+        source,
+    }
 }
 
 /// The names in a folder, in order.

@@ -31,6 +31,8 @@ pub(crate) enum Control {
     Cpu,
     /// v1 pids.
     Pids,
+    /// v1 freezer, where there is no v2, which can stop a sandbox as well.
+    Freezer,
     /// v2, with or without controllers.
     Unified,
 }
@@ -104,7 +106,7 @@ impl Hierarchies {
             Control::Memory => ("cgroup v1 memory", "memory"),
             Control::Cpu => ("cgroup v1 cpu", "cpu"),
             Control::Pids => ("cgroup v1 pids", "pids"),
-            Control::Unified => return None,
+            Control::Freezer | Control::Unified => return None,
         };
         if self.homes.iter().any(|home| home.control == what) {
             return Some(v1);
@@ -179,6 +181,7 @@ fn hierarchies(mounts: &str) -> Vec<(Control, PathBuf)> {
                 ("memory", Control::Memory),
                 ("cpu", Control::Cpu),
                 ("pids", Control::Pids),
+                ("freezer", Control::Freezer),
             ]
             .into_iter()
             .filter_map(|(name, control)| has(name).then_some(control))
@@ -191,6 +194,13 @@ fn hierarchies(mounts: &str) -> Vec<(Control, PathBuf)> {
             }
         }
     }
+    // Whatever stops a sandbox, one thing is enough.
+    if found
+        .iter()
+        .any(|(control, _)| *control == Control::Unified)
+    {
+        found.retain(|(control, _)| *control != Control::Freezer);
+    }
     found
 }
 
@@ -200,6 +210,7 @@ fn own_path(text: &str, control: Control) -> String {
         Control::Memory => "memory",
         Control::Cpu => "cpu",
         Control::Pids => "pids",
+        Control::Freezer => "freezer",
         Control::Unified => "",
     };
     let path = text.lines().find_map(|line| {
@@ -249,7 +260,7 @@ pub(super) fn make(groups: &[Group], limits: &Limits, owner: Option<u32>) -> Don
         match control {
             Control::Memory => held.memory = open("memory.oom_control"),
             Control::Pids => held.pids = open("pids.events"),
-            Control::Cpu => {}
+            Control::Cpu | Control::Freezer => {}
             Control::Unified => {
                 held.own = open(".");
                 held.memory = held.memory.or_else(|| open("memory.events"));
@@ -292,6 +303,7 @@ fn settings(control: Control, limits: &Limits) -> Vec<(&'static str, String, boo
             ("cpu.cfs_quota_us", quota.to_string(), true),
         ],
         Control::Pids => vec![("pids.max", pids, true)],
+        Control::Freezer => Vec::new(),
         Control::Unified => vec![
             ("memory.max", memory, true),
             ("memory.swap.max", "0".to_owned(), false),
@@ -308,6 +320,8 @@ pub(crate) fn kill(groups: &[Group]) {
             return;
         }
     }
+    // What stands still by v1 ends only when it goes on.
+    crate::checkpoint::thaw(groups);
     for pid in groups.iter().flat_map(|group| members(&group.path)) {
         sys::kill(pid);
     }
@@ -344,7 +358,7 @@ pub(crate) fn oom_kills(groups: &[Group]) -> u64 {
         let file = match group.control {
             Control::Memory => "memory.oom_control",
             Control::Unified => "memory.events",
-            Control::Cpu | Control::Pids => return 0,
+            Control::Cpu | Control::Pids | Control::Freezer => return 0,
         };
         let text = fs::read_to_string(group.path.join(file)).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
@@ -389,6 +403,7 @@ mod tests {
     const HYBRID: &str = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
         32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
         35 31 0:32 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n\
+        36 31 0:33 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer\n\
         41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
     const PURE: &str = "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
 
@@ -405,6 +420,10 @@ mod tests {
                 ],
             ),
             (PURE, vec![(Control::Unified, at("/sys/fs/cgroup"))]),
+            (
+                "36 31 0:33 / /freezer rw - cgroup cgroup rw,freezer\n",
+                vec![(Control::Freezer, at("/freezer"))],
+            ),
             ("", vec![]),
             ("no mountinfo at all", vec![]),
         ] {

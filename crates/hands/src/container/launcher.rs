@@ -102,6 +102,7 @@ fn launch(spec: &OsStr) -> Done<State> {
     let state = State {
         id: spec.id,
         owner: None,
+        half: spec.half,
         pid,
         pid_started: started_of(&sys::read_below(proc.as_fd(), &format!("{pid}/stat"))?)
             .ok_or("the guest ended at once")?,

@@ -33,6 +33,9 @@ pub(crate) struct Spec {
     pub(crate) created_ms: i64,
     /// Milliseconds without any server after which it ends itself.
     pub(crate) alone_ms: u64,
+    /// Files of a checkpoint are still to come once it runs.
+    #[serde(default)]
+    pub(crate) half: bool,
     /// What to put around it; nothing in development.
     pub(crate) walls: Option<Walls>,
 }
@@ -60,6 +63,9 @@ pub(crate) struct State {
     /// Whose it is; nobody's while it is warm.
     #[serde(default)]
     pub(crate) owner: Option<String>,
+    /// It has an owner's files, not all of them yet, and is not the owner's yet.
+    #[serde(default)]
+    pub(crate) half: bool,
     /// Its first process, as the host counts.
     pub(crate) pid: i32,
     /// When that process started, in the kernel's ticks: a pid alone may be somebody else's by now.
@@ -151,6 +157,7 @@ mod tests {
         let state = State {
             id: "sbx_1".to_owned(),
             owner: Some("ses_1".to_owned()),
+            half: false,
             pid: 7,
             pid_started: 8,
             uid: Some(100_000),

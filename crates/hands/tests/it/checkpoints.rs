@@ -1,6 +1,6 @@
 //! Files of a sandbox kept, and found again in another one.
 
-use hands::{Error, Started};
+use hands::{DriverKind, Error, Exec, HandsConfig, Started};
 
 use crate::pieces::Kept;
 use crate::support::{Bench, run, says, text};
@@ -146,4 +146,135 @@ async fn damaged(bench: &Bench, manifest: &str) {
     assert_eq!(bench.hands.stats().alive, 0);
     let left = std::fs::read_dir(bench.dir.path().join("sandboxes")).unwrap();
     assert_eq!(left.count(), 0);
+}
+
+#[tokio::test]
+async fn a_sandbox_stands_still_while_it_is_read_and_then_goes_on() {
+    let kept = Kept::new();
+    let bench = Bench::keeping(&kept).await;
+    let sandbox = bench.sandbox("a").await;
+    // Each round writes one number into two files, the second long after the first.
+    let line = "n=0; while :; do n=$((n+1)); echo $n > first; echo $n > second; done";
+    sandbox.start(Exec::shell("writer", line)).await.unwrap();
+    says(
+        &sandbox,
+        "until test -s second; do :; done; head -c 20000000 /dev/urandom > large",
+    )
+    .await;
+    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    let (now, later) = (
+        says(&sandbox, "cat first").await,
+        "until test $(cat first) -gt",
+    );
+    says(&sandbox, &format!("{later} $(({now} + 10)); do :; done")).await;
+    let other = bench
+        .hands
+        .obtain("b", None, Some(&saved.manifest))
+        .await
+        .unwrap()
+        .sandbox;
+    let number = |text: String| text.parse::<u64>().unwrap_or_default();
+    let first = number(says(&other, "cat first").await);
+    let second = number(says(&other, "cat second").await);
+    // An empty one was being written at that very moment.
+    assert!(
+        first == 0 || second == 0 || first - second <= 1,
+        "{first} {second}"
+    );
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_dies_is_rebuilt_and_has_what_was_in_tmp() {
+    let kept = Kept::new();
+    let bench = Bench::keeping(&kept).await;
+    let sandbox = bench.sandbox("a").await;
+    says(
+        &sandbox,
+        "mkdir /tmp/d && echo memory > /tmp/d/f && echo disk > f && echo $$ > pid",
+    )
+    .await;
+    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    let pid = bench.dir.state(sandbox.id())["pid"].as_i64().unwrap();
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &pid.to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    while sandbox.alive() {
+        tokio::task::yield_now().await;
+    }
+    let lost = bench.hands.checkpoint("a", Some(&saved.manifest)).await;
+    assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
+    let back = bench
+        .hands
+        .obtain("a", None, Some(&saved.manifest))
+        .await
+        .unwrap();
+    assert_eq!((back.started, back.fresh), (Started::Restored, true));
+    assert_eq!(
+        says(&back.sandbox, "cat /tmp/d/f f; stat -c %a /tmp").await,
+        "memory\ndisk\n1777"
+    );
+    // It lives: it is found, whatever checkpoint is named.
+    let found = bench
+        .hands
+        .obtain("a", None, Some("nonsense"))
+        .await
+        .unwrap();
+    assert_eq!(found.started, Started::Found);
+    assert!(bench.hands.written("a").unwrap() > 0);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_second_checkpoint_of_twenty_thousand_files_costs_a_tenth_at_most() {
+    let kept = Kept::new();
+    let bench = Bench::keeping(&kept).await;
+    let sandbox = bench.sandbox("a").await;
+    let make = "awk 'BEGIN { srand(7); for (d = 0; d < 100; d++) { system(\"mkdir \" d); \
+        for (f = 0; f < 200; f++) { name = d \"/\" f; \
+        for (n = 0; n < 250; n++) printf \"%08x\", rand() * 2147483647 > name; close(name) } } }'";
+    says(&sandbox, make).await;
+    let first = bench.hands.checkpoint("a", None).await.unwrap();
+    assert!(first.files > 20_000 && first.packs.len() < 20, "{first:?}");
+    says(&sandbox, "for n in $(seq 100); do echo more >> 7/$n; done").await;
+    let second = bench
+        .hands
+        .checkpoint("a", Some(&first.manifest))
+        .await
+        .unwrap();
+    assert!(second.added * 10 < first.added, "{second:?} {first:?}");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_plain_process_has_its_workspace_kept() {
+    let kept = Kept::new();
+    let process = |config| HandsConfig {
+        driver: DriverKind::Process,
+        ..config
+    };
+    let bench = Bench::open(process, kept.pieces()).await;
+    let sandbox = bench.sandbox("a").await;
+    says(
+        &sandbox,
+        "mkdir -p d && echo one > d/f && ln -s d/f link && chmod 711 d",
+    )
+    .await;
+    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    bench.hands.destroy("a").await.unwrap();
+    let back = bench
+        .hands
+        .obtain("a", None, Some(&saved.manifest))
+        .await
+        .unwrap();
+    assert_eq!(
+        says(&back.sandbox, "cat link; stat -c %a d").await,
+        "one\n711"
+    );
+    let walled = Bench::keeping(&kept).await;
+    let other = walled.hands.obtain("a", None, Some(&saved.manifest)).await;
+    assert!(matches!(other.err(), Some(Error::Refused(_))));
+    walled.end().await;
+    bench.end().await;
 }
