@@ -194,9 +194,11 @@ impl Change {
         let at = |path: &[u8]| place(&root, path);
         let owned = |path: &PathBuf| lchown(path, Some(layer.base), Some(layer.base));
         if let Self::File(path, ..) | Self::Repeat(path, ..) | Self::Sparse(path, _) = self
-            && fs::metadata(at(path)).is_ok_and(|meta| !meta.is_file())
+            && at(path)
+                .symlink_metadata()
+                .is_ok_and(|meta| !meta.is_file())
         {
-            // Writing to a pipe would wait for a reader.
+            // A pipe would wait for a reader; what a link leads to has its own turn.
             return;
         }
         // Whether it makes sense is the file system's to say.

@@ -74,6 +74,12 @@ impl Walk {
     fn run(&mut self, layer: BorrowedFd<'_>, left: &mut usize) -> Result<(), Error> {
         let stat = fs::fstat(layer).map_err(|error| unread(error.into()))?;
         self.folder(0, Vec::new(), &stat);
+        if self.done.layer.place == Place::Tmp
+            && let Some(mount) = self.done.layer.folders.first_mut()
+        {
+            // The mount itself is the sandbox's own; only what is in it is kept.
+            mount.meta = Meta::default();
+        }
         let mut cursor = Cursor::new(layer).map_err(unread)?;
         let mut open = vec![0];
         while let Some(number) = open.pop() {
