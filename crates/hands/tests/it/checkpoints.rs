@@ -1,9 +1,9 @@
 //! Files of a sandbox kept, and found again in another one.
 
-use hands::{DriverKind, Error, Exec, HandsConfig, Started};
+use hands::{DriverKind, Error, Exec, Hands, HandsConfig, Started};
 
 use crate::pieces::Kept;
-use crate::support::{Bench, run, says, text};
+use crate::support::{Bench, config, no_dial, no_resolve, run, says, text};
 
 /// Everything of a tree that a program inside can see, and a digest of it.
 const LOOK: &str = "cd /workspace && find . -printf '%P %y %m %U:%G %s %T@ %l\\n' | sort \
@@ -277,4 +277,26 @@ async fn a_plain_process_has_its_workspace_kept() {
     assert!(matches!(other.err(), Some(Error::Refused(_))));
     walled.end().await;
     bench.end().await;
+}
+
+#[tokio::test]
+async fn a_half_restored_sandbox_is_never_adopted() {
+    let kept = Kept::new();
+    let bench = Bench::keeping(&kept).await;
+    let sandbox = bench.sandbox("a").await;
+    let (id, folder) = (sandbox.id().to_owned(), bench.dir.path().join("sandboxes"));
+    let Bench { hands, dir } = bench;
+    hands.close().await;
+    // As it is between the start of its guest and the end of the restore.
+    let record = folder.join(&id).join("state.json");
+    let mut state = dir.state(&id);
+    (state["half"], state["owner"]) = (true.into(), serde_json::Value::Null);
+    std::fs::write(&record, state.to_string()).unwrap();
+    let config = config(dir.path());
+    let hands = Hands::open(config, no_dial(), no_resolve(), kept.pieces())
+        .await
+        .unwrap();
+    assert!(!folder.join(&id).exists());
+    assert_eq!((hands.stats().alive, hands.stats().warm), (0, 0));
+    Bench { hands, dir }.end().await;
 }

@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::chown;
 use std::process::{Command, Stdio};
 
-use hands::{Hands, Pieces};
+use hands::Hands;
 
+use crate::pieces::Kept;
 use crate::support::{Folder, config, no_dial, no_resolve, run, says, text};
 
 const NOBODY: u32 = 65534;
@@ -34,7 +35,8 @@ async fn an_ordinary_user_gets_walls_as_well() {
     server.kill().unwrap();
     server.wait().unwrap();
 
-    let hands = Hands::open(config(&data), no_dial(), no_resolve(), Pieces::none())
+    let kept = Kept::new();
+    let hands = Hands::open(config(&data), no_dial(), no_resolve(), kept.pieces())
         .await
         .unwrap();
     let sandbox = hands.find("a").unwrap();
@@ -61,6 +63,16 @@ async fn an_ordinary_user_gets_walls_as_well() {
         let receipt = run(&sandbox, line).await;
         assert_ne!(receipt.exit_code, Some(0), "{line}: {}", text(&receipt));
     }
+    says(&sandbox, "rm /etc/shells; rm -r /etc/ssl; mkdir /etc/ssl").await;
+    let saved = hands.checkpoint("a", None).await.unwrap();
+    let other = hands
+        .obtain("b", None, Some(&saved.manifest))
+        .await
+        .unwrap();
+    assert_eq!(says(&other.sandbox, "cat f; ls /etc/ssl").await, "mine");
+    let deleted = run(&other.sandbox, "test -e /etc/shells").await;
+    assert_eq!(deleted.exit_code, Some(1));
+    hands.destroy("b").await.unwrap();
     sandbox.kill("x").await.unwrap();
     assert_eq!(says(&sandbox, "pgrep -c sleep || true").await, "0");
     while hands.stats().alive > 0 {
