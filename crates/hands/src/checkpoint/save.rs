@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::Saved;
@@ -24,6 +24,8 @@ use crate::error::Error;
 
 /// Full packs that wait to be compressed, while the sandbox stands still.
 const WAITING: usize = 4;
+/// Packs that wait until they are kept, beside those that are compressed.
+const ON_THE_WAY: usize = 4;
 
 /// What to save.
 pub(super) struct Save<'a> {
@@ -99,13 +101,14 @@ impl Save<'_> {
     /// Compresses packs as they are read and keeps them.
     async fn keep(&self, mut full: mpsc::Receiver<Full>) -> Result<Vec<(u32, Pack, u64)>, Error> {
         let most = available_parallelism().map_or(2, NonZero::get).min(4);
+        let turns = Arc::new(Semaphore::new(most));
         let (mut work, mut kept) = (JoinSet::new(), Vec::new());
         loop {
             tokio::select! {
-                pack = full.recv(), if work.len() < most => match pack {
+                pack = full.recv(), if work.len() < most + ON_THE_WAY => match pack {
                     Some((number, raw)) => {
                         let (pieces, owner) = (self.pieces.clone(), self.owner.to_owned());
-                        work.spawn(one(number, raw, pieces, owner));
+                        work.spawn(one(number, raw, Arc::clone(&turns), pieces, owner));
                     }
                     None => break,
                 },
@@ -204,11 +207,15 @@ fn read(
 async fn one(
     number: u32,
     raw: Vec<u8>,
+    turns: Arc<Semaphore>,
     pieces: Pieces,
     owner: String,
 ) -> Result<(u32, Pack, u64), Error> {
     let content = raw.len() as u32;
+    // Processors are for compressing; what waits for a disk takes none.
+    let turn = turns.acquire().await;
     let sealed = spawn_blocking(move || pack::seal(&raw)).await;
+    drop(turn);
     let (piece, hash) = sealed
         .map_err(std::io::Error::other)
         .flatten()

@@ -7,12 +7,14 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::dev;
 use super::spec::{Spec, Walls};
 use super::sys::{self, Done, trying};
 use super::template::{HIDDEN, OWN};
+use super::userns::RANGE;
 
 /// What is written is whole files and folders, whatever the kernel's defaults: a
 /// checkpoint has nothing else.
@@ -141,13 +143,12 @@ pub(super) const FOLDERS: [&str; 5] = ["root", "root.work", "usr", "usr.work", "
 impl Layers {
     fn make(disk: &Path, owner: Option<u32>) -> Done<Self> {
         let make = |name: &str| {
-            let path = disk.join(name);
-            // A restored one is as it was.
-            if path.exists() {
-                return Ok(path);
-            }
-            let path = folder(&path)?;
-            if let Some(owner) = owner {
+            let path = folder(&disk.join(name))?;
+            let now = fs::metadata(&path).map_err(trying(path.display()))?.uid();
+            if let Some(owner) = owner
+                // A restored one has its owner, somebody of the sandbox.
+                && !(owner..owner + RANGE).contains(&now)
+            {
                 sys::chown(&path, owner)?;
             }
             Ok::<_, String>(path)
