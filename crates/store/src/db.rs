@@ -148,8 +148,9 @@ impl Db {
 
     /// Tries a small write, to see whether writes work again.
     pub(crate) fn probe(&self) {
-        if let Self::Sqlite(embedded) = self {
-            embedded.probe();
+        match self {
+            Self::Sqlite(embedded) => embedded.probe(),
+            Self::Postgres(postgres) => postgres.probe(),
         }
     }
 

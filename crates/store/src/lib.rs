@@ -14,13 +14,22 @@
 //! | `revisions` | a frozen prompt and model of an agent | (agent, number) |
 //! | `credentials` | a sealed model key | id; one default per (org, provider) |
 //! | `nodes` | a node, and until when its leases last | id |
-//! | `sessions` | what follows from a session's facts, and its lease; small, rewritten by every append | id |
+//! | `sessions` | what follows from a session's facts, its lease, and its place among the running ones of its org; small, rewritten by every append | id |
 //! | `pinned` | what a session was born with, never changed | session |
 //! | `prompts` | the text of a pinned prompt, once for all sessions that share it | its SHA-256 |
 //! | `events` | a fact | (session, seq) |
 //! | `onces` | a request that must not take effect twice, and the session it made | (org, scope, key) |
 //! | `message_keys` | a message that must not be said twice, and the fact it became | (session, key) |
 //! | `client_tokens` | a token for one session: its SHA-256 | hash |
+//! | `lineage` | a run of facts that a fork reads where they stand, at an ancestor | (session, first number) |
+//! | `checkpoints` | files of a sandbox at a moment, and the pieces that hold them | id |
+//! | `folds` | where what a session's facts came to is kept | (session, number) |
+//! | `usage_turns` | what a turn used; stays when the session is erased | (session, turn) |
+//! | `usage_sandboxes` | from when to when a sandbox ran on a day; stays, too | (sandbox, day) |
+//! | `caps` | what is spent and what is reserved of a cap | (scope, period) |
+//! | `reservations` | what a session may spend on the call it makes | session |
+//! | `tombstones` | that a session was erased, and whether all of it is gone | session |
+//! | `litter` | a folder of the blob store, or a session's checkpoints, that a sweep should look at | folder |
 //! | `migrations` | a step of the schema that was taken | number |
 
 mod agents;

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -27,6 +28,8 @@ pub(crate) struct Postgres {
     writes: TaskTracker,
     health: Arc<Health>,
     counters: Arc<Counters>,
+    /// Whether a probe is under way.
+    probing: Arc<AtomicBool>,
     pub(super) config: tokio_postgres::Config,
 }
 
@@ -54,6 +57,7 @@ impl Postgres {
             writes: TaskTracker::new(),
             health,
             counters,
+            probing: Arc::default(),
             config,
         };
         postgres.warn_if_forgetful().await?;
@@ -122,6 +126,26 @@ impl Postgres {
             Err(error) => self.health.take(error),
         }
         out
+    }
+
+    /// Asks something small, so that a server that came back is noticed by a
+    /// store that nobody uses; one question at a time.
+    pub(super) fn probe(&self) {
+        if self.writes.is_closed() || self.probing.swap(true, SeqCst) {
+            return;
+        }
+        let (pool, health, probing) =
+            (self.pool.clone(), self.health.clone(), self.probing.clone());
+        let ask = async move {
+            let client = pool.get().await.map_err(no_connection)?;
+            rows(&client, "SELECT CAST(1 AS BIGINT)", &[]).await
+        };
+        self.writes.spawn(async move {
+            if let Ok(Ok(_)) = tokio::time::timeout(DEADLINE, ask).await {
+                health.well();
+            }
+            probing.store(false, SeqCst);
+        });
     }
 
     pub(super) fn queued(&self) -> u64 {

@@ -30,8 +30,10 @@ mod leases;
 mod lists;
 mod migrations;
 mod nodes;
+mod outage;
 mod quota;
 mod secrets;
+mod sweep;
 #[path = "../../src/testing.rs"]
 mod testing;
 mod turns;

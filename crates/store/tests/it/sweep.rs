@@ -1,0 +1,113 @@
+//! The sweep: what nobody needs goes, and nothing else.
+
+use bytes::Bytes;
+use session::Millis;
+use store::{Append, NewSession, NewToken, Origin, Scopes, Store};
+
+use crate::bed::{Bed, both, new, next, project};
+use crate::checkpoints::{checkpoint, of, org};
+
+both!(
+    old_checkpoints_go_and_those_of_forks_stay,
+    what_nobody_names_goes_when_it_is_old,
+    expired_tokens_go,
+);
+
+const HOUR: i64 = 3600 * 1000;
+
+/// Now, as the files' times tell it.
+fn now() -> i64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    i64::try_from(now.as_millis()).unwrap()
+}
+
+/// A session with that many checkpoints, each with a piece of its own beside
+/// one that all share; their own pieces.
+async fn kept(store: &Store, org: &str, id: &str, count: u64) -> Vec<String> {
+    of(store, org, id).await;
+    let put = async |text: String| store.piece_put(org, id, Bytes::from(text)).await.unwrap();
+    let shared = put("shared".to_owned()).await;
+    let mut own = Vec::new();
+    for seq in 2..2 + count {
+        own.push(put(seq.to_string()).await);
+        let packs = [own[own.len() - 1].clone(), shared.clone()];
+        let append = Append {
+            checkpoint: Some(checkpoint(id, seq, &packs)),
+            ..next(id, seq - 1)
+        };
+        store.append(append).await.unwrap();
+    }
+    own
+}
+
+async fn seqs(store: &Store, session: &str) -> Vec<u64> {
+    let kept = store.checkpoints(session).await.unwrap();
+    kept.iter().map(|checkpoint| checkpoint.seq).collect()
+}
+
+async fn old_checkpoints_go_and_those_of_forks_stay(bed: Bed) {
+    let store = bed.open().await;
+    let org = org(&store).await;
+    // Numbers 2 to 7.
+    let own = kept(&store, &org, "ses_1", 6).await;
+    let fork = NewSession {
+        org: org.clone(),
+        project: project(5, true),
+        origin: Some(Origin {
+            session: "ses_1".to_owned(),
+            seq: 4,
+        }),
+        ..new("ses_2")
+    };
+    store.create_session(fork).await.unwrap();
+    let swept = store.sweep(Millis(now()), 2).await.unwrap();
+    assert_eq!((swept.checkpoints, swept.blobs), (3, 3));
+    assert_eq!(seqs(&store, "ses_1").await, [7, 6, 4]);
+    assert_eq!(
+        seqs(&store, "ses_2").await,
+        [4],
+        "what it may be restored from"
+    );
+    for (seq, piece) in (2u64..).zip(&own) {
+        let there = store.piece_get(&org, piece).await.is_ok();
+        assert_eq!(there, [4, 6, 7].contains(&seq), "{seq}");
+    }
+    let shared = &store.checkpoints("ses_1").await.unwrap()[0].packs[1];
+    assert!(store.piece_get(&org, shared).await.is_ok());
+    let again = store.sweep(Millis(now()), 2).await.unwrap();
+    assert_eq!(again.checkpoints, 0);
+}
+
+async fn what_nobody_names_goes_when_it_is_old(bed: Bed) {
+    let store = bed.open().await;
+    let org = org(&store).await;
+    let named = kept(&store, &org, "ses_1", 1).await.remove(0);
+    let orphan = store.piece_put(&org, "ses_1", Bytes::from_static(b"x"));
+    let orphan = orphan.await.unwrap();
+    let at = now();
+    for (hours, there) in [(0, true), (2, false), (4, false)] {
+        store.sweep(Millis(at + hours * HOUR), 9).await.unwrap();
+        let found = store.piece_get(&org, &orphan).await.is_ok();
+        assert_eq!(found, there, "after {hours} hours");
+        assert!(store.piece_get(&org, &named).await.is_ok());
+    }
+}
+
+async fn expired_tokens_go(bed: Bed) {
+    let store = bed.open().await;
+    let org = org(&store).await;
+    of(&store, &org, "ses_1").await;
+    for n in 0..3 {
+        let token = NewToken {
+            token: format!("ct_{n}"),
+            scopes: Scopes {
+                read: true,
+                steer: false,
+            },
+            expires: Millis(1000 + n),
+        };
+        store.create_token(&org, "ses_1", token).await.unwrap();
+    }
+    assert_eq!(store.sweep(Millis(1001), 1).await.unwrap().tokens, 2);
+    assert!(store.token("ct_2", Millis(1001)).await.unwrap().is_some());
+}
