@@ -200,7 +200,7 @@ async fn write(store: &Store, n: usize, began: Instant) -> usize {
     count
 }
 
-fn id(n: usize) -> String {
+pub fn id(n: usize) -> String {
     format!("ses_{n:024x}")
 }
 
@@ -266,12 +266,12 @@ pub async fn session(store: &Store, org: &str, n: usize) {
     made(store, new).await;
 }
 
-async fn made(store: &Store, new: NewSession) {
+pub async fn made(store: &Store, new: NewSession) {
     let created = store.create_session(new).await.unwrap();
     assert!(matches!(created, Created::New { .. }));
 }
 
-fn new(id: String, org: &str) -> NewSession {
+pub fn new(id: String, org: &str) -> NewSession {
     let frozen = frozen();
     let message = session::fact::Message {
         text: "hello".into(),

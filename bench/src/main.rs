@@ -2,7 +2,7 @@
 //! the same run on the same disk: machines are shared and noisy, and only the
 //! ratio means something elsewhere.
 //!
-//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory …]`;
+//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory|recovery|folds …]`;
 //! without a name all run. The server is `target/release/oc`, or `OC`.
 
 #![expect(
@@ -14,7 +14,10 @@
 mod appends;
 mod checkpoints;
 mod figures;
+mod folds;
+mod history;
 mod memory;
+mod recovery;
 mod sandboxes;
 mod server;
 mod streams;
@@ -43,5 +46,11 @@ fn main() {
     }
     if wants("memory") {
         runtime.block_on(memory::run());
+    }
+    if wants("recovery") {
+        runtime.block_on(recovery::run());
+    }
+    if wants("folds") {
+        runtime.block_on(folds::run());
     }
 }

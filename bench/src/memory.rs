@@ -4,13 +4,11 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use session::Millis;
-use store::{Database, MasterKey, Options, Store};
 use tokio::task::JoinSet;
 
-use crate::appends;
 use crate::figures::{plain, title};
-use crate::server::{KEY, Server};
+use crate::server::Server;
+use crate::{appends, history};
 
 const RUNNING: usize = 1000;
 const IDLE: usize = 100_000;
@@ -47,17 +45,7 @@ async fn running(server: Server) {
 
 async fn idle(empty: u64) {
     let data = tempfile::tempdir_in(".").unwrap();
-    let master = MasterKey::load_or_create(&data.path().join("master.key")).unwrap();
-    let store = Store::open(Options {
-        database: Database::Sqlite(data.path().join("oc.db")),
-        blobs: data.path().join("blobs"),
-        master,
-        passed: None,
-    })
-    .await
-    .unwrap();
-    store.bootstrap(KEY, true, Millis(1)).await.unwrap();
-    let org = store.orgs().await.unwrap().remove(0).id;
+    let (store, org) = history::open(data.path()).await;
     let mut tasks = JoinSet::new();
     for part in 0..64 {
         let (store, org) = (store.clone(), org.clone());

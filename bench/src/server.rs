@@ -1,8 +1,9 @@
 //! The real server, started on a folder of its own, and its client.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -15,6 +16,7 @@ pub struct Server {
     child: Child,
     pub url: String,
     pub http: reqwest::Client,
+    env: Vec<(&'static str, &'static str)>,
     /// Kept so that the folder outlives the server.
     pub data: TempDir,
 }
@@ -24,38 +26,45 @@ impl Server {
         Self::on(tempfile::tempdir_in(".").unwrap())
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the bench is told which program to measure"
-    )]
     pub fn on(data: TempDir) -> Self {
-        let program = std::env::var_os("OC")
-            .map_or_else(|| PathBuf::from("target/release/oc"), PathBuf::from);
-        let mut child = Command::new(program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data.path())
-            .env("OC_BOOTSTRAP_KEY", KEY)
-            .env("OC_LOG", "error")
-            .env("OC_MAX_RUNNING", "4096")
-            .env("OC_ORG_TURNS", "4096")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("build the server first: cargo build --release -p server");
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = lines
+        Self::with(data, &[])
+    }
+
+    /// A server with more options, as variables.
+    pub fn with(data: TempDir, env: &[(&'static str, &'static str)]) -> Self {
+        let child = spawn(data.path(), env);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut server = Self {
+            child,
+            url: String::new(),
+            http,
+            env: env.to_vec(),
+            data,
+        };
+        server.listens();
+        server
+    }
+
+    /// Kills the server as a crash would and starts it again on the same folder,
+    /// without waiting for it to listen. Tells when the new one was started.
+    pub fn crash(&mut self) -> Instant {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let began = Instant::now();
+        self.child = spawn(self.data.path(), &self.env);
+        began
+    }
+
+    /// Waits until the server listens.
+    pub fn listens(&mut self) {
+        let lines = BufReader::new(self.child.stdout.take().unwrap()).lines();
+        self.url = lines
             .map_while(Result::ok)
             .find_map(|line| {
                 line.strip_prefix("OpenComputer listens on ")
                     .map(|url| url.trim().to_owned())
             })
             .expect("the server starts");
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self {
-            child,
-            url,
-            http,
-            data,
-        }
     }
 
     /// Resident memory of the server in bytes.
@@ -99,6 +108,20 @@ impl Server {
         made["session"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Says something to a session.
+    pub async fn say(&self, session: &str, text: &str) {
+        let path = format!("/v3/sessions/{session}/messages");
+        self.post(&path, &json!({ "text": text })).await;
+    }
+
+    /// What stands there.
+    pub async fn get(&self, path: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.url));
+        let answer = request.bearer_auth(KEY).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
+    }
+
     pub async fn stream(&self, session: &str, after: u64) -> Frames {
         let url = format!(
             "{}/v3/sessions/{session}/events?stream=sse&after={after}",
@@ -111,6 +134,26 @@ impl Server {
             text: Vec::new(),
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the bench is told which program to measure"
+)]
+fn spawn(data: &Path, env: &[(&str, &str)]) -> Child {
+    let program =
+        std::env::var_os("OC").map_or_else(|| PathBuf::from("target/release/oc"), PathBuf::from);
+    Command::new(program)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .env("OC_BOOTSTRAP_KEY", KEY)
+        .env("OC_LOG", "error")
+        .env("OC_MAX_RUNNING", "4096")
+        .env("OC_ORG_TURNS", "4096")
+        .envs(env.iter().copied())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("build the server first: cargo build --release -p server")
 }
 
 impl Drop for Server {
