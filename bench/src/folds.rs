@@ -30,8 +30,8 @@ pub async fn run() {
     store.close().await;
     drop(store);
     let mut server = Server::on(data);
-    forks(&server, &made[1..]).await;
     thoughts(&mut server, &made[0], &made[3]).await;
+    forks(&server, &made[1..]).await;
     drop(server);
     wakes().await;
 }

@@ -15,8 +15,6 @@ use crate::server::KEY;
 
 /// Tool calls of a turn.
 const STEPS: usize = 31;
-/// Facts of a turn: the message, its beginning, a step's three, the end's three.
-pub const TURN: usize = 2 + 3 * STEPS + 3;
 /// Turns between two summaries.
 const SUMMARY: usize = 10;
 
