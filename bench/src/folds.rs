@@ -38,6 +38,11 @@ pub async fn run() {
 
 async fn forks(server: &Server, sessions: &[String]) {
     title("a fork, against the length of the log it is made of");
+    let path = format!("/v3/sessions/{}/fork", sessions[0]);
+    if server.is_missing(&path).await {
+        plain("this server has no forks", "–", "flat: 1");
+        return;
+    }
     let disk = Disk::new(server.data.path());
     let mut first = Duration::ZERO;
     for (session, facts) in sessions.iter().zip(LENGTHS) {

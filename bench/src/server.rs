@@ -93,6 +93,13 @@ impl Server {
         answer.json().await.unwrap()
     }
 
+    /// Whether the server has no such route.
+    pub async fn is_missing(&self, path: &str) -> bool {
+        let request = self.http.post(format!("{}{path}", self.url));
+        let answer = request.bearer_auth(KEY).json(&json!({})).send().await;
+        answer.unwrap().status() == reqwest::StatusCode::NOT_FOUND
+    }
+
     pub async fn agent(&self, name: &str) -> String {
         let body = json!({ "name": name, "model": "test/script", "prompt": "Bench." });
         self.post("/v3/agents", &body).await["id"]

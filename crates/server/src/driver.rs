@@ -69,6 +69,8 @@ pub async fn drive(app: App) {
         }
         tokio::select! {
             () = app.drain.cancelled() => {}
+            // There is more to take than one look takes.
+            () = std::future::ready(()), if look => {}
             Some(born) = born.recv() => begin(&app, &mut runs, born),
             Some(ended) = runs.tasks.join_next_with_id() => {
                 forget(&app, &mut runs, ended).await;
