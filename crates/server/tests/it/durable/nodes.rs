@@ -37,18 +37,19 @@ async fn another_node_goes_on_with_the_files_when_one_dies_in_a_turn() {
     let agent = one.agent("mover", "test/script").await;
     let first = script(json!([bash("echo kept > note"), { "say": "ok" }]));
     let session = one.session(&agent, &first).await;
-    // Whichever node it runs on: the other one will have to go on.
     one.until(&session, is("checkpoint.created")).await;
-    let runs_on_one = one.holds_sandbox(&session);
     let steps = script(json!([
         bash("echo begun; sleep 300"),
         bash("cat note"),
         { "say": "{{last_result}}" }
     ]));
     one.say(&session, &steps).await;
+    // Either node may have taken the turn: the other one has to go on.
+    let runs_on_one = tokio::select! {
+        () = one.sandbox_runs(&session) => true,
+        () = two.sandbox_runs(&session) => false,
+    };
     let (mut dies, lives) = if runs_on_one { (one, two) } else { (two, one) };
-    lives.turn_end(&session, 1).await;
-    dies.sandbox_runs(&session).await;
     dies.kill9();
     let recovered = lives.until(&session, is("session.recovered")).await;
     assert_eq!(recovered["body"]["reason"], "lease_expired", "{recovered}");
