@@ -29,6 +29,8 @@ pub(super) struct Allowance {
     output: u64,
     /// Whether anything is limited at all.
     limited: bool,
+    /// Whether it was reserved under caps that others share.
+    reserved: bool,
 }
 
 impl Allowance {
@@ -91,6 +93,7 @@ impl Run {
                 input,
                 output,
                 limited,
+                reserved: false,
             }));
         }
         let input = match self.input(model, ask, (tokens, usd), &caps).await {
@@ -112,6 +115,7 @@ impl Run {
                     input,
                     output,
                     limited,
+                    reserved: !caps.is_empty(),
                 })
             }
         })
@@ -212,7 +216,7 @@ impl Run {
     /// Settles a call that told what it used.
     pub(super) fn settle_used(&mut self, allowance: Allowance, used: Option<Tokens>) {
         let tokens = used.unwrap_or_else(|| allowance.worst());
-        self.settle = Some(self.spent(tokens));
+        self.settle = allowance.reserved.then(|| self.spent(tokens));
     }
 
     /// Settles a call, or an attempt of one, that did not tell what it used
@@ -226,7 +230,7 @@ impl Run {
             return Ok(());
         }
         let charged = allowance.streamed(bytes);
-        self.settle = Some(self.spent(charged));
+        self.settle = allowance.reserved.then(|| self.spent(charged));
         self.commit(Command::ModelCut(charged)).await
     }
 
