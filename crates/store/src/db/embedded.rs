@@ -108,7 +108,8 @@ impl Embedded {
         // What is always done at once would never let its caller be stopped.
         tokio::task::consume_budget().await;
         let mut op = Op::new(op, done);
-        if let Some(committed) = self.write_here(&mut op) {
+        let here = |writer: &mut Writer| writer.alone(|tx| op.run(tx));
+        if let Some(committed) = self.pen.here(here) {
             return op.end(committed);
         }
         let (to, answer) = oneshot::channel();
@@ -118,19 +119,6 @@ impl Embedded {
         place.send(Box::new(Work { fails, op, to }));
         drop(door);
         answer.await.map_err(|_| closed())?
-    }
-
-    /// Writes on this thread, if that is possible now.
-    fn write_here<T, F, D>(&self, op: &mut Op<T, F, D>) -> Option<Result<(), Error>>
-    where
-        F: for<'t> FnOnce(&'t mut Tx<'_>) -> BoxFuture<'t, Result<T, Error>>,
-        D: FnOnce(&T),
-    {
-        let mut pen = self.pen.lying()?;
-        let writer = pen.as_mut()?;
-        Some(tokio::task::block_in_place(|| {
-            writer.alone(|tx| op.run(tx))
-        }))
     }
 
     pub(super) async fn rows(

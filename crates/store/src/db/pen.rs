@@ -4,7 +4,10 @@
 //! thread takes what waits as a group. A group is what came while the disk was
 //! busy with the one before.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +19,8 @@ use crate::Error;
 
 /// Most writes that share one transaction.
 const GROUP: usize = 256;
+/// A commit that took longer has a disk that makes its thread wait.
+const QUICK: Duration = Duration::from_millis(1);
 /// How long those who were just answered may take to come again.
 const AGAIN: Duration = Duration::from_micros(100);
 
@@ -26,6 +31,8 @@ pub(super) struct Pen {
     waiting: AtomicUsize,
     /// Whether the thread is to go on with the pen in a moment.
     gathering: AtomicBool,
+    /// Whether the last commit was not a quick one.
+    slow: AtomicBool,
 }
 
 impl Pen {
@@ -34,16 +41,37 @@ impl Pen {
             writer: Mutex::new(Some(writer)),
             waiting: AtomicUsize::new(0),
             gathering: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
         }
     }
 
-    /// The pen, if nobody has it or waits for it and this thread may be kept.
-    pub(super) fn lying(&self) -> Option<MutexGuard<'_, Option<Writer>>> {
-        let wanted = self.waiting() > 0 || self.gathering.load(SeqCst);
-        if wanted || !may_block() {
+    /// Writes on this thread, if nobody has the pen or waits for it and the
+    /// thread may be kept for so long.
+    pub(super) fn here<T>(&self, write: impl FnOnce(&mut Writer) -> T) -> Option<T> {
+        if self.waiting() > 0 || self.gathering.load(SeqCst) {
             return None;
         }
-        self.writer.try_lock().ok()
+        let runtime = Handle::try_current().ok()?;
+        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return None;
+        }
+        let mut writer = self.writer.try_lock().ok()?;
+        let writer = writer.as_mut()?;
+        // Only one thread at a time is kept here, and while the disk is quick the
+        // others do without it; to replace it would take as long as the commit.
+        let replaced = self.slow.load(Relaxed) || runtime.metrics().num_workers() < 2;
+        let began = Instant::now();
+        let written = if replaced {
+            tokio::task::block_in_place(|| write(writer))
+        } else {
+            write(writer)
+        };
+        self.took(began);
+        Some(written)
+    }
+
+    fn took(&self, began: Instant) {
+        self.slow.store(began.elapsed() > QUICK, Relaxed);
     }
 
     /// Says that a write is about to queue.
@@ -87,11 +115,13 @@ impl Pen {
     ) -> usize {
         let mut writer = self.held();
         fill(jobs, group);
+        let began = Instant::now();
         let committed = match &mut *writer {
             Some(writer) => writer.group(group),
             None => Err(Error::Unavailable("the store is closed".to_owned())),
         };
         drop(writer);
+        self.took(began);
         let size = group.len();
         self.waiting.fetch_sub(size, SeqCst);
         for job in group.drain(..) {
@@ -123,10 +153,4 @@ fn gather(
     }
     fill(jobs, group);
     !group.is_empty()
-}
-
-/// Whether this thread may wait for a disk: others then carry on in its place.
-fn may_block() -> bool {
-    Handle::try_current()
-        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }

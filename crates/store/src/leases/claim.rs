@@ -64,7 +64,11 @@ impl Store {
     }
 
     async fn is_claimable(&self, now: Millis, quota: &Quota) -> Result<bool, Error> {
-        let lines = self.db().rows(queue::LINES, []).await?;
+        let first = self.db().row(queue::FIRST, []).await?;
+        let lines = match first.map(|mut row| row.opt_text()).transpose()?.flatten() {
+            Some(_) => self.db().rows(queue::LINES, []).await?,
+            None => Vec::new(),
+        };
         Ok(Lines::read(lines, now, quota)?.is_some()
             || self.db().row(DEAD, values![now]).await?.is_some()
             || self.db().row(HANDED, values![now, 1u64]).await?.is_some())

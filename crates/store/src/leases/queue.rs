@@ -52,6 +52,9 @@ pub(super) const LINES: &str = "WITH RECURSIVE line (org) AS ( \
         (SELECT MIN(s.due) FROM sessions s \
             WHERE s.org = l.org AND s.due IS NOT NULL AND s.node IS NULL AND s.placed = 0) \
     FROM line l WHERE l.org IS NOT NULL";
+/// Whether any org waits: `NULL` if none does.
+pub(super) const FIRST: &str = "SELECT MIN(s.org) FROM sessions s \
+    WHERE s.due IS NOT NULL AND s.node IS NULL AND s.placed = 0";
 const PLACED: &str = "SELECT COUNT(*) FROM sessions WHERE org = $1 AND placed = 1";
 const NEXT: &str = "SELECT id, due FROM sessions WHERE org = $1 AND due <= $2 AND node IS NULL AND placed = 0 \
     ORDER BY due, id LIMIT $3 FOR UPDATE SKIP LOCKED";
@@ -201,7 +204,7 @@ impl Store {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(super) fn queries() -> Vec<String> {
-    [LINES, PLACED, NEXT, ANY, IN_LINE, BEFORE]
+    [FIRST, LINES, PLACED, NEXT, ANY, IN_LINE, BEFORE]
         .map(str::to_owned)
         .into()
 }
