@@ -27,4 +27,5 @@ pub mod metrics;
 pub mod node;
 pub mod points;
 pub mod prompts;
+pub mod sweep;
 pub mod tools;

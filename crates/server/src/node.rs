@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::{driver, files, http};
+use crate::{driver, files, http, sweep};
 
 /// How long a step may go on once the node drains.
 const STEP: Duration = Duration::from_secs(5);
@@ -85,6 +85,7 @@ pub async fn serve(mut config: Config) -> Result<(), ServeError> {
     tasks.spawn(driver::keep(app.clone()));
     tasks.spawn(driver::reap(app.clone()));
     tasks.spawn(files::keep(app.clone()));
+    tasks.spawn(sweep::keep(app.clone()));
     tasks.spawn(http::serve(app.clone(), listener));
     let stopped = tokio::select! {
         () = signals::told_to_stop() => Ok(()),
