@@ -318,7 +318,7 @@ mod tests {
             );
         }
         assert_eq!(
-            fs::read_link(place.join(OWN).join("bin")).unwrap(),
+            fs::read_link(place.join("bin")).unwrap(),
             fs::read_link("/bin").unwrap()
         );
         let mode =
