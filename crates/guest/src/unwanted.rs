@@ -77,13 +77,18 @@ mod tests {
 
     const ALONE: Duration = Duration::from_secs(60);
 
+    /// Lets time pass that only this test has: its clock is stopped.
+    async fn wait(time: Duration) {
+        sleep(time).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_guest_waits_for_a_host_only_so_long_and_a_connected_one_counts() {
         let hosts = Hosts::default();
         let host = hosts.connected();
         let since = Instant::now();
         let leave = async {
-            sleep(ALONE * 3).await;
+            wait(ALONE * 3).await;
             drop(host);
         };
         tokio::join!(leave, unwanted(Some(ALONE), hosts.clone()));

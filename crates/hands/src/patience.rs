@@ -135,6 +135,11 @@ mod tests {
 
     const ANSWER: Duration = Duration::from_secs(10);
 
+    /// Lets time pass that only these tests have: their clock is stopped.
+    async fn wait(time: Duration) {
+        sleep(time).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_wait_ends_and_leaves_a_doubt_until_something_is_heard() {
         let patience = Patience::new(ANSWER);
@@ -152,9 +157,9 @@ mod tests {
         let patience = Patience::new(ANSWER);
         let still = patience.hold();
         let asked = async {
-            sleep(ANSWER * 5).await;
+            wait(ANSWER * 5).await;
             drop(still);
-            sleep(ANSWER / 2).await;
+            wait(ANSWER / 2).await;
             Ok(())
         };
         patience.within(ANSWER, "", asked).await.unwrap();
@@ -166,7 +171,7 @@ mod tests {
         let patience = Patience::new(ANSWER);
         let talking = async {
             for _ in 0..20 {
-                sleep(ANSWER / 2).await;
+                wait(ANSWER / 2).await;
                 patience.heard();
             }
             tokio::time::Instant::now()

@@ -27,9 +27,15 @@ async fn left_alone(dir: &Folder, alone: Duration) -> i32 {
     pid
 }
 
-async fn ended(pid: i32) {
+async fn until_ended(pid: i32) {
     while lives(pid) {
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn until(so: impl Fn() -> bool) {
+    while !so() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -37,7 +43,7 @@ async fn ended(pid: i32) {
 async fn a_sandbox_without_a_server_ends_after_its_time() {
     let dir = Folder::new();
     let pid = left_alone(&dir, Duration::from_millis(200)).await;
-    ended(pid).await;
+    until_ended(pid).await;
     // The next server clears away what is left.
     let hands = Hands::open(config(dir.path()), no_dial(), no_resolve(), Pieces::none())
         .await
@@ -53,7 +59,7 @@ async fn a_sandbox_ends_when_its_data_folder_is_deleted() {
     let dir = Folder::new();
     let pid = left_alone(&dir, Duration::from_secs(3600)).await;
     std::fs::remove_dir_all(dir.path()).unwrap();
-    ended(pid).await;
+    until_ended(pid).await;
 }
 
 #[tokio::test]
@@ -111,12 +117,8 @@ async fn who_is_the_first_process_takes_in_what_has_ended_and_passes_signals_on(
     let (first, _) = children(container.id() as i32)[0];
     // The number in its state is that of the container.
     signal(&members(&state), "KILL");
-    let cleared = async {
-        while folder.exists() || groups(&state).iter().any(|group| group.exists()) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let cleared = tokio::time::timeout(Duration::from_secs(60), cleared).await;
+    let gone = || !folder.exists() && groups(&state).iter().all(|group| !group.exists());
+    let cleared = tokio::time::timeout(Duration::from_secs(60), until(gone)).await;
     assert!(cleared.is_ok(), "remains of a sandbox hold its cgroups");
     assert!(children(first).iter().all(|(_, dead)| !dead));
     signal(&[first], "TERM");

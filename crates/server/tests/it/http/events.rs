@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{OK, id, refused, rested};
-use crate::harness::{KEY, PATIENCE, Server, script};
+use crate::harness::{KEY, PATIENCE, Server, is, script};
 
 fn seqs(page: &Value) -> Vec<u64> {
     page["data"]
@@ -21,6 +21,8 @@ async fn worked(server: &Server) -> String {
         .play(json!([{ "say": "on it", "call": [{ "tool": "bash", "args": { "command": "echo hi" } }] }, { "say": "done" }]))
         .await;
     server.turn_end(&session, 1).await;
+    // The last fact of a turn that used a sandbox: from here on the log is quiet.
+    server.until(&session, is("checkpoint.created")).await;
     format!("/v3/sessions/{session}")
 }
 
