@@ -42,7 +42,10 @@ impl Run {
         // An intent written before this run began may have been carried out
         // already: without the sandbox that would know, nobody can tell.
         let inherited = open.seq <= self.own_since;
-        let begun = inherited || self.again.contains_key(&open.seq);
+        // A session's sandbox is a fact before anything runs in it: where the log
+        // names none, nothing has begun.
+        let begun =
+            self.fold.state.sandbox.is_some() && (inherited || self.again.contains_key(&open.seq));
         if begun && self.sandbox().is_none() && !self.may_repeat(open) {
             let receipt = unknown::lost(&self.fold.state, open, None);
             return self.done(open, receipt).await;

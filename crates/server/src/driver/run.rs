@@ -72,7 +72,7 @@ pub(super) struct Run {
 pub(super) async fn run(app: App, born: Born, handle: Handle) {
     let row = &born.row;
     let span = tracing::info_span!("run", session = %row.id, epoch = row.epoch);
-    drive(app, born, handle).instrument(span).await;
+    Box::pin(drive(app, born, handle).instrument(span)).await;
 }
 
 async fn drive(app: App, born: Born, handle: Handle) {

@@ -6,7 +6,8 @@
 //! into a reject.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
+use std::time::Duration;
 
 use super::netlink::Train;
 use super::{ADDRESS_V4, ADDRESS_V6};
@@ -35,7 +36,28 @@ pub(super) fn up_v6() -> io::Result<()> {
     let mut train = Train::default();
     address(&mut train, ADDRESS_V6.into());
     route(&mut train, ADDRESS_V6.into());
-    train.send(libc::NETLINK_ROUTE)
+    train.send(libc::NETLINK_ROUTE)?;
+    carries(ADDRESS_V6.into())
+}
+
+/// Waits until the address carries: the kernel finishes an IPv6 address on a
+/// work queue, and what is sent to it before that is lost.
+fn carries(address: IpAddr) -> io::Result<()> {
+    const ANSWER: Duration = Duration::from_millis(5);
+    const TRIES: u32 = 200;
+    let mut last = io::Error::from(io::ErrorKind::TimedOut);
+    for _ in 0..TRIES {
+        let tried = UdpSocket::bind((address, 0)).and_then(|socket| {
+            socket.set_read_timeout(Some(ANSWER))?;
+            socket.send_to(b"?", socket.local_addr()?)?;
+            socket.recv(&mut [0; 1])
+        });
+        match tried {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// `ifaddrmsg`: family, full prefix, no duplicate detection (it would make the

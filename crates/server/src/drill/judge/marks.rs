@@ -94,11 +94,7 @@ fn went_back(log: &[Value], receipt: u64) -> bool {
 fn unknown(judged: &mut Judged, evidence: &Evidence<'_>, log: &[Value]) {
     for event in log.iter().filter(|event| is(event, "tool.indeterminate")) {
         judged.counts.indeterminate += 1;
-        // Before the first receipt there may not have been a sandbox to ask.
-        let had_one = log
-            .iter()
-            .any(|earlier| is(earlier, "exec.completed") && seq(earlier) < seq(event));
-        if had_one && evidence.spared {
+        if evidence.spared {
             judged.counts.needless += 1;
             let command = &event["body"]["command"];
             judged.say(format!(
@@ -245,7 +241,11 @@ mod tests {
     #[test]
     fn an_outcome_is_unknown_only_where_nobody_could_be_asked() {
         let first = [intent(), unknown(), reading("")];
-        assert_eq!(counts(KILL, &first).needless, 0, "there may have been none");
+        assert_eq!(
+            counts(KILL, &first).needless,
+            1,
+            "the log says that there was one"
+        );
         let events = [reading(""), intent(), unknown(), reading("")];
         let seen = |fault| {
             let counts = counts(fault, &events);
