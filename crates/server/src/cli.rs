@@ -23,6 +23,7 @@ mod login;
 mod options;
 mod out;
 mod paint;
+mod policy;
 mod progress;
 #[cfg(test)]
 mod reference;
@@ -35,6 +36,7 @@ mod session;
 pub(crate) mod sse;
 mod table;
 mod text;
+mod usage;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -93,6 +95,8 @@ enum Command {
     /// Look after the providers' keys that agents use
     #[command(subcommand, visible_alias = "credentials")]
     Credential(credential::CredentialCommand),
+    /// Show what was used, and what it costs
+    Usage(usage::Usage),
     /// Make and revoke API keys, on the server's machine
     #[command(subcommand, visible_alias = "keys")]
     Key(key::KeyCommand),
@@ -194,6 +198,7 @@ fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), 
         Command::Agent(command) => until_interrupted(agent::run(context, command)),
         Command::Session(command) => until_interrupted(session::run(context, command)),
         Command::Credential(command) => until_interrupted(credential::run(context, command)),
+        Command::Usage(usage) => until_interrupted(usage::run(context, usage)),
         Command::Key(command) => until_interrupted(key::run(context, command)),
         Command::Doctor(doctor) => until_interrupted(doctor::run(context, *doctor)),
         Command::Drill(wanted) => until_interrupted(drill::run(context, *wanted)),
@@ -267,6 +272,13 @@ mod tests {
             "oc session result ses_1",
             "oc session cancel ses_1",
             "oc session archive ses_1",
+            "oc session create --agent a --input x --usd 0.5 --steps 9 --auto-continue 2",
+            "oc session fork ses_1 --at 7 --input hi --follow",
+            "oc session limits ses_1 --usd 2 --none turns",
+            "oc session checkpoints ses_1",
+            "oc session rm ses_1",
+            "oc usage --from 2026-01-01 --by agent",
+            "oc agent update coder --on-interrupt bash=retry --usd-per-day 5",
             "oc credential add --provider anthropic --key-env K --default",
             "oc credential list",
             "oc credential remove cred_1",

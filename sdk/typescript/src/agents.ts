@@ -1,7 +1,7 @@
 /** Agents: what a session runs. */
 import type { CredentialRef } from './credentials.js'
 import { type Http, segment } from './http.js'
-import type { Limits } from './limits.js'
+import type { Caps, Limits, OnInterrupt } from './limits.js'
 import type { Page, PageQuery } from './page.js'
 
 /** Which engine runs the agent. */
@@ -31,6 +31,10 @@ export interface Agent {
   credentialId?: CredentialRef | null
   /** What its sessions may use at most. */
   limits?: Limits | null
+  /** What becomes of a tool call whose outcome is unknown. */
+  onInterrupt?: OnInterrupt
+  /** What all its sessions together may use. */
+  caps?: Caps
   /** The address it can be called at. */
   invokeUrl?: string
   /** When it was made, RFC 3339. */
@@ -55,6 +59,10 @@ export interface CreateAgentParams {
   credential?: CredentialRef
   /** What its sessions may use at most. */
   limits?: Limits
+  /** What becomes of a tool call whose outcome is unknown; default `report`. */
+  onInterrupt?: OnInterrupt
+  /** What all its sessions together may use. */
+  caps?: Caps
 }
 
 /** What to change about an agent. Running sessions keep what they began with. */
@@ -69,6 +77,10 @@ export interface UpdateAgentParams {
   credential?: CredentialRef | null
   /** New limits. */
   limits?: Limits
+  /** What becomes of a tool call whose outcome is unknown; null: `report`. */
+  onInterrupt?: OnInterrupt | null
+  /** Other caps, in place of all there are; null: none. */
+  caps?: Caps | null
 }
 
 /** All agents of the key's org. */

@@ -4,6 +4,7 @@ import { Credentials } from './credentials.js'
 import { apiKey } from './environment.js'
 import { type ConnectionOptions, Http } from './http.js'
 import { Sessions } from './sessions.js'
+import type { Usage, UsageQuery } from './usage.js'
 
 /** How to reach the server, and as whom. */
 export interface OpenComputerOptions extends ConnectionOptions {
@@ -23,11 +24,19 @@ export class OpenComputer {
   /** Keys of model providers. */
   readonly credentials: Credentials
 
+  readonly #http: Http
+
   /** Throws a `TypeError` if there is no key to be found. */
   constructor(options: OpenComputerOptions = {}) {
     const http = new Http(apiKey(options.apiKey), options)
+    this.#http = http
     this.agents = new Agents(http)
     this.sessions = new Sessions(http)
     this.credentials = new Credentials(http)
+  }
+
+  /** What the org used over a span of time; the last 30 days by day if not told else. */
+  usage(query: UsageQuery = {}): Promise<Usage> {
+    return this.#http.json('GET', '/usage', { query })
   }
 }

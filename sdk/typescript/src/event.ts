@@ -1,4 +1,6 @@
 /** An event: one fact of a session's log, numbered, never changed. */
+import type { Limits } from './limits.js'
+import type { Waiting } from './session.js'
 import type { TurnUsage } from './usage.js'
 import type { YieldReason } from './turn.js'
 
@@ -55,6 +57,21 @@ export interface Bodies {
   }
   'tool.call': { tool: string; argsSummary?: string }
   'exec.completed': { command: string; exitCode: number; summary?: string; contentRef?: string; bytes?: number }
+  'tool.indeterminate': {
+    tool: string
+    command: string
+    startedAt?: string
+    outputSoFar?: string
+    checkpoint?: { id: string; seq: number; at: string }
+  }
+  'session.waiting': Waiting
+  'session.recovered': { reason: 'lease_expired' | 'restarted' | 'stuck' | 'panicked' | (string & {}); epoch: number }
+  'session.continued': { number: number; of: number }
+  'session.limits_changed': { limits: Limits }
+  'session.forked': { fromSession: string; atSeq: number; checkpoint?: { id: string; seq: number; at: string } | null }
+  'checkpoint.created': { checkpointId: string; why: string; files: number; bytes: number; addedBytes: number; asOfSeq: number }
+  'sandbox.hibernated': { checkpointId: string }
+  'sandbox.restored': { checkpointId: string | null; asOfSeq: number; reason: string; skipped?: string[] }
   'preview.url': { url: string; port?: number }
 }
 

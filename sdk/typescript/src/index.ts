@@ -8,9 +8,9 @@ export type { Agent, CreateAgentParams, Runtime, UpdateAgentParams } from './age
 export { Credentials } from './credentials.js'
 export type { CreateCredentialParams, Credential, CredentialId, CredentialRef } from './credentials.js'
 export { Sessions } from './sessions.js'
-export type { CreateSessionParams, SessionQuery } from './sessions.js'
+export type { CreateSessionParams, Forked, ForkParams, SessionQuery } from './sessions.js'
 export { Session } from './session.js'
-export type { ClientTokenOptions, SessionData, SessionStatus } from './session.js'
+export type { Checkpoint, ClientTokenOptions, SessionData, SessionStatus, Waiting } from './session.js'
 export { ClientSession } from './client-session.js'
 export type {
   Envelope,
@@ -25,8 +25,8 @@ export type { FollowOptions } from './follow.js'
 export type { Actor, Bodies, Event, EventBase, Level } from './event.js'
 export type { Delta } from './delta.js'
 export type { LastTurn, Result, Turn, TurnState, YieldReason } from './turn.js'
-export type { SessionUsage, TurnUsage } from './usage.js'
-export type { Limits } from './limits.js'
+export type { SessionUsage, TurnUsage, Usage, UsageQuery, UsageRow } from './usage.js'
+export type { Caps, Limits, LimitsChange, OnInterrupt } from './limits.js'
 export type { ListPage, Page, PageQuery } from './page.js'
 
 export { verifyWebhook, WebhookVerificationError } from './webhook.js'

@@ -3,7 +3,7 @@ import { ClientSession, type FollowUntilRest } from './client-session.js'
 import type { Delta } from './delta.js'
 import type { Event } from './event.js'
 import type { Http } from './http.js'
-import type { Limits } from './limits.js'
+import type { Limits, LimitsChange } from './limits.js'
 import type { ListPage, PageQuery } from './page.js'
 import type { LastTurn, Result, Turn } from './turn.js'
 import { untilRest } from './until-rest.js'
@@ -11,6 +11,38 @@ import type { SessionUsage } from './usage.js'
 
 /** What a session is doing. */
 export type SessionStatus = 'queued' | 'running' | 'awaiting_input' | 'idle' | 'failed' | 'archived'
+
+/** What a session waits on: since when, until when, and what happens then. */
+export interface Waiting {
+  /** What for. */
+  what: 'model' | 'tool' | 'human' | 'quota' | 'sandbox' | 'retry' | 'schedule' | (string & {})
+  /** Since when, RFC 3339. */
+  since: string
+  /** Until when at the latest; null if only a message or a free place ends it. */
+  deadline: string | null
+  /** What happens at the deadline, or what ends the wait. */
+  next: string
+  /** The place in line: 1 is next. */
+  place?: number
+}
+
+/** The files of a session's sandbox at a moment. */
+export interface Checkpoint {
+  /** Its id. */
+  id: string
+  /** The session whose sandbox it was. */
+  sessionId: string
+  /** What the events up to this one did to the files is in it. */
+  seq: number
+  /** When it was made, RFC 3339. */
+  createdAt: string
+  /** Files in it. */
+  files: number
+  /** Their bytes. */
+  bytes: number
+  /** Bytes that were new. */
+  addedBytes: number
+}
 
 /** A session as the server last showed it. */
 export interface SessionData {
@@ -32,8 +64,14 @@ export interface SessionData {
   lastTurn?: LastTurn | null
   /** What its finished turns used. */
   usage?: SessionUsage
-  /** What it may use at most. */
+  /** What it waits on; null at rest, but for a question to the user. */
+  waitingOn?: Waiting | null
+  /** What it may use at most, as it holds now. */
   limits?: Limits | null
+  /** The newest checkpoint of its sandbox's files. */
+  checkpoint?: { id: string; seq: number; createdAt: string } | null
+  /** The session it was forked from, and the last event they share. */
+  forkedFrom?: { sessionId: string; seq: number } | null
   /** What the caller attached when it was made. */
   metadata?: Record<string, unknown> | null
   /** The key it was made with. */
@@ -117,6 +155,23 @@ export class Session extends ClientSession {
   /** Ends the session for good. Its log stays readable. */
   archive(): Promise<void> {
     return this.#end('/archive')
+  }
+
+  /** Changes its limits, also while a turn runs. */
+  async update(change: { limits: LimitsChange }): Promise<this> {
+    this.#data = await this.http.json('PATCH', this.path(), { body: change, repeatable: true })
+    return this
+  }
+
+  /** The checkpoints of its sandbox's files that are kept, newest first. */
+  async checkpoints(): Promise<Checkpoint[]> {
+    const { data } = await this.http.json<{ data: Checkpoint[] }>('GET', this.path('/checkpoints'))
+    return data
+  }
+
+  /** Erases it for good: log, files, tokens. What its forks share stays with them. */
+  delete(): Promise<void> {
+    return this.http.json('DELETE', this.path())
   }
 
   /** A token for this session alone, fit for a browser. */

@@ -6,9 +6,9 @@ import type { Event } from './event.js'
 import type { Http } from './http.js'
 import { segment } from './http.js'
 import { freshKey } from './idempotency.js'
-import type { Limits } from './limits.js'
+import type { Limits, LimitsChange } from './limits.js'
 import type { ListPage, PageQuery } from './page.js'
-import { Session, type SessionData, type SessionStatus } from './session.js'
+import { type Checkpoint, Session, type SessionData, type SessionStatus } from './session.js'
 import { untilRest } from './until-rest.js'
 
 /** What a new session needs. */
@@ -27,6 +27,30 @@ export interface CreateSessionParams {
   model?: string
   /** Sent twice with the same key, a create counts once. Default: a fresh key. */
   idempotencyKey?: string
+}
+
+/** What a fork may differ in. */
+export interface ForkParams {
+  /** The last event that both share; default: the newest. */
+  atSeq?: number
+  /** The fork's first message; without one it rests until it is told something. */
+  input?: string | Envelope
+  /** One session per key: the same key again gives the same fork. */
+  key?: string
+  /** Anything, up to 16 KB; that of the origin is not taken over. */
+  metadata?: Record<string, unknown>
+  /** Other limits than the origin had then. */
+  limits?: LimitsChange
+  /** Sent twice with the same key, a fork counts once. Default: a fresh key. */
+  idempotencyKey?: string
+}
+
+/** A fork, and which files it has. */
+export interface Forked {
+  /** The fork. */
+  session: Session
+  /** The checkpoint its files come from; null if there was none by then. */
+  files: { checkpointId: string; seq: number } | null
 }
 
 /** Which sessions to list. */
@@ -83,6 +107,36 @@ export class Sessions {
   /** Sends a message. It joins a turn that runs, and wakes a session that rests. */
   send(id: string, message: string | Envelope, options?: SteerOptions): Promise<Sent> {
     return new ClientSession(this.#http, id).steer(message, options)
+  }
+
+  /**
+   * Makes a session with the same log up to an event, and the files as they were
+   * then. Nothing is copied, however long the log and however large the files.
+   */
+  async fork(id: string, params: ForkParams = {}): Promise<Forked> {
+    const { idempotencyKey, ...body } = params
+    const answer = await this.#http.json<{ session: SessionData; clientToken?: string; files: Forked['files'] }>(
+      'POST', `/sessions/${segment(id)}/fork`,
+      { body, idempotencyKey: idempotencyKey ?? (params.key ? undefined : freshKey()), repeatable: true }
+    )
+    return { session: new Session(this.#http, answer.session, answer.clientToken), files: answer.files }
+  }
+
+  /** Changes a session's limits, also while a turn runs. */
+  async update(id: string, change: { limits: LimitsChange }): Promise<Session> {
+    const data = await this.#http.json<SessionData>('PATCH', `/sessions/${segment(id)}`, { body: change, repeatable: true })
+    return new Session(this.#http, data)
+  }
+
+  /** The checkpoints of a session's files that are kept, newest first. */
+  async checkpoints(id: string): Promise<Checkpoint[]> {
+    const { data } = await this.#http.json<{ data: Checkpoint[] }>('GET', `/sessions/${segment(id)}/checkpoints`)
+    return data
+  }
+
+  /** Erases a session for good: log, files, tokens. What its forks share stays with them. */
+  delete(id: string): Promise<void> {
+    return this.#http.json('DELETE', `/sessions/${segment(id)}`)
   }
 
   /** One session. */

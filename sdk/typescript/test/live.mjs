@@ -84,6 +84,21 @@ const checks = {
     await assert.rejects(new OpenComputer({ apiKey: token }).sessions.get(session.id), AuthError)
     await all(session.stream())
   },
+  async 'a fork goes its own way, with limits of its own, and is erased'() {
+    const { session: fork, files } = await oc.sessions.fork(session.id, { limits: { turns: 50 } })
+    assert.equal(files, null)
+    assert.equal(fork.snapshot.forkedFrom.sessionId, session.id)
+    const { head } = fork.snapshot
+    await oc.sessions.send(fork.id, 'on its own')
+    assert.deepEqual(texts(await all(fork.stream({ after: head }))), ['You said: on its own'])
+    await fork.update({ limits: { turns: null, steps: 9 } })
+    assert.deepEqual(fork.snapshot.limits, { steps: 9 })
+    assert.deepEqual(await fork.checkpoints(), [])
+    const used = await oc.usage({ groupBy: 'session' })
+    assert.equal(used.data.find(({ group }) => group === fork.id).turns, 1)
+    await oc.sessions.delete(fork.id)
+    await assert.rejects(oc.sessions.get(fork.id), NotFoundError)
+  },
   async 'errors have their class and their fields'() {
     await assert.rejects(oc.sessions.start({ agent: agent.id }), (error) => {
       assert.ok(error instanceof ValidationError)

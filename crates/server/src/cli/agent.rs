@@ -9,6 +9,7 @@ use super::api::{Api, Ask};
 use super::context::{Context, field, moment};
 use super::error::{CliError, Refused};
 use super::limits::{LimitOptions, body};
+use super::policy::PolicyOptions;
 use super::progress::during;
 use super::secret::KeySource;
 use super::{table, text};
@@ -49,6 +50,8 @@ pub(super) struct Create {
     key: KeySource,
     #[command(flatten)]
     limits: LimitOptions,
+    #[command(flatten)]
+    policy: PolicyOptions,
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +100,8 @@ pub(super) struct Update {
     key: KeySource,
     #[command(flatten)]
     limits: LimitOptions,
+    #[command(flatten)]
+    policy: PolicyOptions,
 }
 
 pub(super) async fn run(context: &Context, command: AgentCommand) -> Result<(), CliError> {
@@ -154,6 +159,8 @@ async fn create(context: &Context, create: &Create) -> Result<(), CliError> {
         ),
         ("key", key.map(|key| json!(key.expose_secret()))),
         ("limits", create.limits.value()),
+        ("on_interrupt", create.policy.on_interrupt()),
+        ("caps", create.policy.caps()),
     ]);
     let answer = context
         .ask("creating the agent", Ask::post("/v3/agents").body(body))
@@ -184,6 +191,8 @@ async fn update(context: &Context, update: &Update) -> Result<(), CliError> {
         ("credential", credential),
         ("key", key.map(|key| json!(key.expose_secret()))),
         ("limits", update.limits.value()),
+        ("on_interrupt", update.policy.on_interrupt()),
+        ("caps", update.policy.caps()),
     ]);
     if body.as_object().is_none_or(|fields| fields.is_empty()) {
         return Err(CliError::Usage(
@@ -267,6 +276,8 @@ fn card(context: &Context, agent: &Value) -> String {
         "revision",
         "credential_id",
         "limits",
+        "on_interrupt",
+        "caps",
         "invoke_url",
     ]
     .map(|name| (name, field(agent, name)))

@@ -4,6 +4,7 @@
 
 mod parts;
 mod result;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -80,10 +81,13 @@ impl Render {
             "session.cancel_requested" => paint.yellow("cancel requested"),
             "session.archived" => paint.dim("session archived"),
             _ if kind.starts_with("error.") => failed(paint, kind, body),
-            _ => said(
-                &paint.dim(&format!("{kind} ·")),
-                &shortened(&text(body), OUTPUT),
-            ),
+            _ => match session::note(paint, kind, body) {
+                Some(note) => note,
+                None => said(
+                    &paint.dim(&format!("{kind} ·")),
+                    &shortened(&text(body), OUTPUT),
+                ),
+            },
         })
     }
 

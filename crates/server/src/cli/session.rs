@@ -1,9 +1,11 @@
 //! `oc session`: start sessions, watch them, talk to them, end them.
 
 mod create;
+mod keep;
 mod list;
 mod logs;
 mod talk;
+mod wait;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -34,6 +36,15 @@ pub(super) enum SessionCommand {
     Cancel(Which),
     /// Close a session for good; its log stays
     Archive(Which),
+    /// Make a session with the same past and the files of then
+    Fork(keep::Fork),
+    /// Show a session's limits, or change them
+    Limits(keep::Limits),
+    /// List the checkpoints of a session's files
+    Checkpoints(Which),
+    /// Erase a session for good, its log and its files
+    #[command(visible_alias = "rm")]
+    Delete(keep::Delete),
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +68,10 @@ pub(super) async fn run(context: &Context, command: SessionCommand) -> Result<()
         SessionCommand::Result(which) => talk::result(context, &which.id).await,
         SessionCommand::Cancel(which) => talk::end(context, &which.id, "cancel").await,
         SessionCommand::Archive(which) => talk::end(context, &which.id, "archive").await,
+        SessionCommand::Fork(fork) => keep::fork(context, fork).await,
+        SessionCommand::Limits(limits) => keep::limits(context, &limits).await,
+        SessionCommand::Checkpoints(which) => keep::checkpoints(context, &which).await,
+        SessionCommand::Delete(delete) => keep::delete(context, &delete).await,
     }
 }
 
@@ -83,6 +98,14 @@ fn card(context: &Context, session: &Value) -> String {
     if let Some(tokens) = session["usage"]["tokens"].as_u64() {
         pairs.push(("tokens", tokens.to_string()));
     }
+    for (name, words) in [
+        ("cost", cost(session)),
+        ("waits on", wait::long(session)),
+        ("files", files(session)),
+        ("forked from", forked(session)),
+    ] {
+        pairs.extend(words.map(|words| (name, words)));
+    }
     for name in ["key", "metadata", "limits"] {
         if of(name) != "-" {
             pairs.push((name, of(name)));
@@ -96,6 +119,33 @@ fn card(context: &Context, session: &Value) -> String {
         ));
     }
     table::pairs(context.out.paint, &pairs)
+}
+
+/// What model calls and active time cost, where either is known.
+fn cost(session: &Value) -> Option<String> {
+    let usage = &session["usage"];
+    let time = usage["cost_usd"].as_f64().filter(|usd| *usd > 0.0)?;
+    let models = match usage["total_cost_usd"].as_f64() {
+        Some(usd) => format!("{usd:.6} USD for tokens, "),
+        None => String::new(),
+    };
+    Some(format!("{models}{time:.6} USD for active time"))
+}
+
+fn files(session: &Value) -> Option<String> {
+    let made = &session["checkpoint"];
+    let id = made["id"].as_str()?;
+    let at = moment(made, "created_at");
+    Some(format!(
+        "{id}, as of event {}, made {at}",
+        field(made, "seq")
+    ))
+}
+
+fn forked(session: &Value) -> Option<String> {
+    let from = &session["forked_from"];
+    let id = from["session_id"].as_str()?;
+    Some(format!("{id} at event {}", field(from, "seq")))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod auth;
 mod bad_input;
 mod credentials;
 mod events;
+mod forks;
 mod limits;
 mod messages;
 mod nodes;

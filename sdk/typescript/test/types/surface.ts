@@ -17,6 +17,7 @@ import {
   Session,
   type SessionData,
   type Turn,
+  type Usage,
   ValidationError,
   connectSession,
   verifyWebhook
@@ -53,6 +54,16 @@ export async function ours(oc: OpenComputer, id: string): Promise<void> {
   }
   for await (const event of oc.sessions.stream(id)) console.log(event.seq satisfies number)
   await oc.sessions.send(id, 'stop', { interrupt: true })
+  const { session, files } = await oc.sessions.fork(id, { atSeq: 3, limits: { usd: null, steps: 5 } })
+  console.log(files?.checkpointId, session.snapshot.waitingOn?.place, session.snapshot.forkedFrom?.seq satisfies number | undefined)
+  await session.update({ limits: { usd: 0.5, autoContinue: 2 } })
+  for (const made of await session.checkpoints()) console.log(made.addedBytes satisfies number)
+  const report: Usage = await oc.usage({ groupBy: 'agent' })
+  console.log(report.total.costUsd satisfies number)
+  await oc.sessions.delete(session.id)
+  for await (const event of session.events({ type: 'session.*' })) {
+    if (event.type === 'session.waiting') console.log(event.body.what, event.body.deadline)
+  }
 }
 
 /** Errors have their fields in every class. */

@@ -44,6 +44,20 @@ const calls = [
   ['session.cancel', async (oc) => (await handle(oc)).cancel(), 'POST', '/v3/sessions/ses_1/cancel'],
   ['session.archive', async (oc) => (await handle(oc)).archive(), 'POST', '/v3/sessions/ses_1/archive'],
   ['session.refresh', async (oc) => (await handle(oc)).refresh(), 'GET', '/v3/sessions/ses_1'],
+  ['sessions.fork', (oc) => oc.sessions.fork('ses_1', { atSeq: 3, input: 'hi', key: 'k', metadata: { aB: 1 }, limits: { turnSeconds: 5 } }),
+    'POST', '/v3/sessions/ses_1/fork', { at_seq: 3, input: 'hi', key: 'k', metadata: { aB: 1 }, limits: { turn_seconds: 5 } }],
+  ['sessions.update', (oc) => oc.sessions.update('ses_1', { limits: { usd: 0.5, autoContinue: null } }),
+    'PATCH', '/v3/sessions/ses_1', { limits: { usd: 0.5, auto_continue: null } }],
+  ['sessions.delete', (oc) => oc.sessions.delete('ses_1'), 'DELETE', '/v3/sessions/ses_1'],
+  ['sessions.checkpoints', (oc) => oc.sessions.checkpoints('ses_1'), 'GET', '/v3/sessions/ses_1/checkpoints'],
+  ['usage', (oc) => oc.usage({ from: '2026-01-01T00:00:00Z', groupBy: 'agent' }),
+    'GET', '/v3/usage?from=2026-01-01T00%3A00%3A00Z&group_by=agent'],
+  ['usage of everything', (oc) => oc.usage(), 'GET', '/v3/usage'],
+  ['agents.create with a policy', (oc) => oc.agents.create({ name: 'a', prompt: 'p', model: 'm', onInterrupt: { bash: 'retry' }, caps: { usdPerDay: 2 } }),
+    'POST', '/v3/agents', { name: 'a', prompt: 'p', model: 'm', on_interrupt: { bash: 'retry' }, caps: { usd_per_day: 2 } }],
+  ['session.update', async (oc) => (await handle(oc)).update({ limits: { steps: 2 } }), 'PATCH', '/v3/sessions/ses_1', { limits: { steps: 2 } }],
+  ['session.checkpoints', async (oc) => (await handle(oc)).checkpoints(), 'GET', '/v3/sessions/ses_1/checkpoints'],
+  ['session.delete', async (oc) => (await handle(oc)).delete(), 'DELETE', '/v3/sessions/ses_1'],
   ['session.mintClientToken', async (oc) => (await handle(oc)).mintClientToken({ scopes: ['read'], ttlSeconds: 90 }),
     'POST', '/v3/sessions/ses_1/client-tokens', { scopes: ['read'], ttl: 90 }],
   ['session.mintClientToken, told nothing', async (oc) => (await handle(oc)).mintClientToken(),
@@ -51,7 +65,7 @@ const calls = [
 ]
 for (const [name, call, method, url, body] of calls) {
   test(`${name} is ${method} ${url}`, async (t) => {
-    const { url: base, requests } = await serve(t, json(session))
+    const { url: base, requests } = await serve(t, json({ ...session, session }))
     await call(await on(base))
     const sent = requests.at(-1)
     assert.deepEqual([sent.method, sent.url, sent.body], [method, url, body])

@@ -92,6 +92,36 @@ session.cancel_requested progress {}
 session.archived progress {}
 03:04:05  session archived
 
+session.waiting progress {"what":"quota","since":"x","deadline":null,"next":"a place is free","place":3}
+03:04:05  waits on quota, no. 3 in line · a place is free
+
+session.waiting progress {"what":"model","deadline":"2026-01-02T03:14:05.000Z","next":"it is asked again"}
+03:04:05  waits on model, until 03:14:05 · it is asked again
+
+session.recovered progress {"reason":"lease_expired","epoch":2}
+03:04:05  taken up again · lease expired
+
+session.continued progress {"number":1,"of":3}
+03:04:05  goes on by itself · 1 of 3
+
+session.limits_changed progress {"limits":{"turn_seconds":60,"usd":0.5}}
+03:04:05  limits · turn seconds 60, usd 0.5
+
+session.forked progress {"from_session":"ses_0","at_seq":7,"checkpoint":{"id":"ckp_1"}}
+03:04:05  forked from ses_0 at event 7 · files of ckp_1
+
+checkpoint.created internal {"checkpoint_id":"ckp_1","files":3,"added_bytes":4096}
+03:04:05  files are safe · 3 files, 4,096 new bytes
+
+sandbox.hibernated internal {"checkpoint_id":"ckp_1"}
+03:04:05  sandbox sleeps
+
+sandbox.restored internal {"checkpoint_id":"ckp_1","as_of_seq":9,"reason":"woken"}
+03:04:05  files restored · woken, ckp_1 as of event 9
+
+sandbox.restored internal {"checkpoint_id":null,"as_of_seq":0,"reason":"lost"}
+03:04:05  sandbox is new · lost, no files to restore
+
 error.model user {"code":"auth","message":"bad key","retriable":true}
 03:04:05  error.model (auth): bad key Sending the message again may help.
 

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
+use super::wait;
 use crate::cli::agent;
 use crate::cli::api::Ask;
 use crate::cli::context::{Context, field, moment};
@@ -39,7 +40,9 @@ pub(super) async fn run(context: &Context, list: List) -> Result<(), CliError> {
         .with("limit", list.limit)
         .with("cursor", list.cursor);
     let answer = context.ask("listing sessions", ask).await?;
-    let heading = ["ID", "STATUS", "AGENT", "MODEL", "EVENTS", "CREATED"];
+    let heading = [
+        "ID", "STATUS", "WAITS ON", "AGENT", "MODEL", "EVENTS", "CREATED",
+    ];
     context.page(
         &answer,
         &heading,
@@ -53,6 +56,7 @@ fn row(session: &Value) -> Vec<String> {
     vec![
         of("id"),
         of("status").replace('_', " "),
+        wait::short(session),
         of("agent_id"),
         field(&session["agent_snapshot"], "model"),
         of("head"),
@@ -69,12 +73,14 @@ mod tests {
     #[test]
     fn a_row_tells_what_a_person_looks_for() {
         let session = json!({ "id": "ses_1", "status": "awaiting_input", "agent_id": "agt_1", "head": 7,
+            "waiting_on": { "what": "human" },
             "agent_snapshot": { "model": "test/demo" }, "created_at": "2026-01-02T03:04:05.000Z" });
         assert_eq!(
             row(&session),
             [
                 "ses_1",
                 "awaiting input",
+                "human",
                 "agt_1",
                 "test/demo",
                 "7",

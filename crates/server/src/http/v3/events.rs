@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use session::{Level, id};
+use session::Level;
 use store::{EventQuery, KindFilter, Logged};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -240,8 +240,8 @@ fn text(bytes: Bytes) -> Response {
 
 /// An event by its id, which tells its number.
 async fn find(app: &App, door: &Reads, event: &str) -> Result<Arc<Logged>, Problem> {
-    let seq = id::event_seq(&door.session, event).filter(|seq| *seq <= i64::MAX as u64);
-    let seq = seq.ok_or_else(|| Problem::missing("event", event))?;
+    let seq = app.store.event_named(&door.org, &door.session, event).await;
+    let seq = seq.map_err(named("event", event))?;
     app.store
         .event(&door.org, &door.session, seq)
         .await

@@ -3,6 +3,7 @@
 
 mod change;
 mod create;
+mod fork;
 mod object;
 #[cfg(test)]
 pub mod testing;
@@ -21,19 +22,22 @@ use utoipa_axum::routes;
 
 use super::command::carry;
 use crate::app::App;
+use crate::clock;
 use crate::http::auth::Org;
-use crate::http::json::Sent;
+use crate::http::json::{MaybeSent, Sent};
 use crate::http::problem::{ErrorEnvelope, Problem, named};
 use crate::http::query::{At, Params, moment, page};
 use change::UpdateSession;
 use create::{CreateSession, CreatedSession};
+use fork::{ForkSession, ForkedSession};
 use object::{SessionObject, SessionPage};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(start, list))
-        .routes(routes!(get, update))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(fork_at))
         .routes(routes!(cancel))
         .routes(routes!(archive))
 }
@@ -146,6 +150,42 @@ async fn update(
 ) -> Result<Json<SessionObject>, Problem> {
     let row = change::change(&app, &org, &id, &sent).await?;
     Ok(Json(SessionObject::show(&app, row)))
+}
+
+/// Erase a session for good: log, files, tokens; its usage stays
+#[utoipa::path(delete, path = "/v3/sessions/{id}", operation_id = "delete_session", tag = "Sessions",
+    params(("id" = String, Path, description = "Session")),
+    responses((status = 204, description = "Gone, except what its forks still read"),
+        (status = "default", description = "A problem", body = ErrorEnvelope)))]
+async fn delete(
+    State(app): State<App>,
+    Org(org): Org,
+    At([id]): At<1>,
+) -> Result<StatusCode, Problem> {
+    app.store
+        .erase(&org, &id, clock::now())
+        .await
+        .map_err(named("session", &id))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Fork a session: the same log up to a fact, and the files of then
+#[utoipa::path(post, path = "/v3/sessions/{id}/fork", operation_id = "fork_session", tag = "Sessions",
+    params(("id" = String, Path, description = "Session"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Makes a repeated request find the first fork")),
+    request_body = ForkSession,
+    responses((status = 201, description = "Made", body = ForkedSession),
+        (status = 200, description = "Made before by the same request", body = ForkedSession),
+        (status = "default", description = "A problem", body = ErrorEnvelope)))]
+async fn fork_at(
+    State(app): State<App>,
+    Extension(tasks): Extension<TaskTracker>,
+    Org(org): Org,
+    At([id]): At<1>,
+    headers: HeaderMap,
+    MaybeSent(sent): MaybeSent,
+) -> Result<(StatusCode, Json<ForkedSession>), Problem> {
+    fork::fork(&app, &tasks, (org, id), &headers, &sent).await
 }
 
 /// Stop the running turn; nothing happens if none runs

@@ -106,7 +106,11 @@ impl TurnObject {
             Some(_) => "ok",
         };
         Self {
-            id: id::turn(&began.session, turn.number),
+            // A fork has the turns of its ancestors, by the ids they were given there.
+            id: match &began.draft.turn {
+                Some(id) => id.clone(),
+                None => id::turn(&began.session, turn.number),
+            },
             state,
             attempt: 1,
             yield_reason: reason,
@@ -167,10 +171,9 @@ async fn one(
     Org(org): Org,
     At([session, turn]): At<2>,
 ) -> Result<Json<TurnObject>, Problem> {
-    let number = id::turn_number(&session, &turn).ok_or_else(|| Problem::missing("turn", &turn))?;
     let row = app
         .store
-        .turn(&org, &session, number)
+        .turn_named(&org, &session, &turn)
         .await
         .map_err(named("turn", &turn))?;
     let frozen = frozen(&app, &org, &session).await?;
@@ -197,10 +200,10 @@ async fn result(
     let named_event = last_turn
         .as_ref()
         .and_then(|turn| turn.result_event_id.as_deref());
-    let seq = named_event.and_then(|event| id::event_seq(&session, event));
-    let result = match seq {
+    let result = match named_event {
         None => None,
-        Some(seq) => {
+        Some(event) => {
+            let seq = app.store.event_named(&org, &session, event).await?;
             let logged = app.store.event(&org, &session, seq).await?;
             Some(raw(&logged)?)
         }

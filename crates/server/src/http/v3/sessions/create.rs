@@ -10,7 +10,7 @@ use session::config::Bounds;
 use session::id::Noun;
 use session::{Decided, Frozen, Limits, ModelRef, State, decide};
 use sha2::{Digest, Sha256};
-use store::{AgentRow, Created, NewSession, NewToken, Once, Projection, SessionRow};
+use store::{AgentRow, Created, NewSession, Once, Projection, SessionRow};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use utoipa::ToSchema;
@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::clock;
 use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem, named};
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::said::{Input, KEY, Said};
 use crate::http::v3::{agents, credentials, messages, price, tokens};
@@ -83,7 +83,7 @@ pub async fn create(
     let metadata = metadata(sent, wanted.metadata.is_some())?;
     let said = Said::input(input(need(wanted.input, "input")?)?)?;
     let key = wanted.key.map(|key| short(key, "key", KEY)).transpose()?;
-    let once = once(key.clone(), messages::header_key(headers)?, sent);
+    let once = once(key.clone(), messages::header_key(headers)?, "", sent);
     let agent = agent(app, &org, need(wanted.agent, "agent")?).await?;
     let frozen = freeze(app, agent, wanted.model, wanted.limits).await?;
 
@@ -93,7 +93,6 @@ pub async fn create(
     let Decided { drafts, state } =
         decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
     let project = Projection::of(&frozen, &State::default(), &state, now);
-    let token = tokens::usual(now);
     let new = NewSession {
         id,
         org,
@@ -105,12 +104,39 @@ pub async fn create(
         drafts,
         project,
         birth: None,
-        token: Some(token.clone()),
+        token: Some(tokens::usual(now)),
         origin: None,
     };
+    let Born { status, row, token } = born(app, tasks, new, true).await?;
+    Ok((
+        status,
+        Json(CreatedSession {
+            session: SessionObject::show(app, row),
+            client_token: token,
+        }),
+    ))
+}
+
+/// A session that was made, or found, and the token for it.
+pub struct Born {
+    /// 201 or 200.
+    pub status: StatusCode,
+    /// The session.
+    pub row: SessionRow,
+    /// Opens it.
+    pub token: String,
+}
+
+/// Writes a session and, if it `runs` at once, hands it to the driver.
+pub async fn born(
+    app: &App,
+    tasks: &TaskTracker,
+    new: NewSession,
+    runs: bool,
+) -> Result<Born, Problem> {
     // In a task of its own: a client that hangs up ends its handler, and between
     // the lease and the driver there must be no end.
-    let born = tasks.spawn(bear(app.clone(), new, token).in_current_span());
+    let born = tasks.spawn(bear(app.clone(), new, runs).in_current_span());
     born.await.unwrap_or_else(|error| {
         tracing::error!(%error, "making a session ended badly");
         Err(Problem::new(
@@ -121,23 +147,27 @@ pub async fn create(
 }
 
 /// Writes the session, and hands it to this node's driver if there is room.
-async fn bear(
-    app: App,
-    mut new: NewSession,
-    token: NewToken,
-) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
-    let (place, birth) = app.births.reserve(&app, &new.org).unzip();
-    new.birth = birth;
-    let answer = |status, row: SessionRow| {
-        Ok((
-            status,
-            Json(CreatedSession {
-                session: SessionObject::show(&app, row),
-                client_token: token.token,
-            }),
-        ))
+async fn bear(app: App, mut new: NewSession, runs: bool) -> Result<Born, Problem> {
+    let place = match runs {
+        true => app.births.reserve(&app, &new.org),
+        false => None,
     };
-    match app.store.create_session(new).await? {
+    let (place, birth) = place.unzip();
+    new.birth = birth;
+    let token = new.token.as_ref().map(|token| token.token.clone());
+    let answer = |status, row: SessionRow| {
+        Ok(Born {
+            status,
+            row,
+            token: token.unwrap_or_default(),
+        })
+    };
+    match app
+        .store
+        .create_session(new)
+        .await
+        .map_err(named("session", "to fork"))?
+    {
         Created::New {
             row,
             events,
@@ -164,7 +194,7 @@ async fn bear(
 
 /// A string or an envelope; which of the two is told before its fields are read,
 /// so that a wrong field can be named.
-fn input(value: serde_json::Value) -> Result<Input, Problem> {
+pub fn input(value: serde_json::Value) -> Result<Input, Problem> {
     use serde_json::Value;
     match value {
         Value::String(text) => Ok(Input::Text(text)),
@@ -182,7 +212,7 @@ fn input(value: serde_json::Value) -> Result<Input, Problem> {
     }
 }
 
-fn metadata(sent: &Sent, there: bool) -> Result<Option<String>, Problem> {
+pub fn metadata(sent: &Sent, there: bool) -> Result<Option<String>, Problem> {
     if !there {
         return Ok(None);
     }
@@ -198,14 +228,15 @@ fn metadata(sent: &Sent, there: bool) -> Result<Option<String>, Problem> {
     Ok(Some(text.to_owned()))
 }
 
-/// What makes the request happen once: its own key, or else the header's.
-fn once(key: Option<String>, header: Option<String>, sent: &Sent) -> Option<Once> {
+/// What makes the request happen once: its own key, or else the header's. `of` is
+/// what the path names.
+pub fn once(key: Option<String>, header: Option<String>, of: &str, sent: &Sent) -> Option<Once> {
     let (scope, key) = match (key, header) {
         (Some(key), _) => ("session.key", key),
         (None, Some(key)) => ("session.idempotency_key", key),
         (None, None) => return None,
     };
-    let request = Sha256::digest(sent.canonical("key"));
+    let request = Sha256::digest(format!("{of}{}", sent.canonical("key")));
     let request = request.iter().map(|byte| format!("{byte:02x}")).collect();
     Some(Once {
         scope,
@@ -327,14 +358,14 @@ mod tests {
     async fn the_body_s_key_wins_and_neither_key_changes_the_digest() {
         let one = sent("{\"agent\":\"a\",\"key\":\"k\"}").await;
         let two = sent("{ \"agent\" : \"a\" }").await;
-        let by_key = once(Some("k".into()), Some("h".into()), &one).unwrap();
-        let by_header = once(None, Some("h".into()), &two).unwrap();
+        let by_key = once(Some("k".into()), Some("h".into()), "", &one).unwrap();
+        let by_header = once(None, Some("h".into()), "", &two).unwrap();
         assert_eq!((by_key.scope, by_key.key.as_str()), ("session.key", "k"));
         assert_eq!(
             (by_header.scope, by_header.key.as_str()),
             ("session.idempotency_key", "h")
         );
         assert_eq!(by_key.request, by_header.request);
-        assert_eq!(once(None, None, &two), None);
+        assert_eq!(once(None, None, "", &two), None);
     }
 }

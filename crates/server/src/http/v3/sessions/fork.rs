@@ -1,0 +1,211 @@
+//! Forking a session: a new one with the same log up to a fact, and the files as
+//! they were then. Nothing is copied: the log is read where it stands, and the
+//! files are those of the nearest checkpoint at or before that fact.
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use session::fact::Files;
+use session::id::Noun;
+use session::{Command, Decided, Frozen, Limits, Millis, State, decide};
+use store::{NewSession, Origin, Projection, SessionRow};
+use tokio_util::task::TaskTracker;
+use utoipa::ToSchema;
+
+use super::create::{self, Born};
+use super::object::SessionObject;
+use crate::app::App;
+use crate::clock;
+use crate::http::field::{Object, short};
+use crate::http::json::Sent;
+use crate::http::problem::{Code, Problem, named};
+use crate::http::v3::limits::LimitsChange;
+use crate::http::v3::number::Count;
+use crate::http::v3::said::{Input, KEY, Said};
+use crate::http::v3::{messages, price, tokens};
+
+/// A fork to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ForkSession {
+    /// The last fact that both share; the newest if absent.
+    #[schema(value_type = u64, minimum = 1, required = false)]
+    at_seq: Option<Count>,
+    /// The fork's first message; without one it rests until it is told something.
+    #[schema(value_type = Input, required = false)]
+    input: Option<serde_json::Value>,
+    /// Get or create: the same key finds the same session.
+    #[schema(nullable = false)]
+    key: Option<String>,
+    /// The caller's own object, at most 16 KiB; that of the origin is not taken over.
+    #[schema(value_type = Object, required = false)]
+    metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Other limits than the origin had then; what is not named stays.
+    #[schema(value_type = LimitsChange, required = false)]
+    limits: Option<Object<LimitsChange>>,
+}
+
+/// A fork, a token for its user, and which files it has.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ForkedSession {
+    /// The fork.
+    session: SessionObject,
+    /// Opens it to read and steer, for an hour.
+    client_token: String,
+    /// The checkpoint its files come from; null if there was none by then.
+    files: Option<ForkedFiles>,
+}
+
+/// The files that a fork begins with.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ForkedFiles {
+    /// The checkpoint's id.
+    checkpoint_id: String,
+    /// What the facts up to this number did to the files is in it.
+    seq: u64,
+}
+
+/// Forks a session, or finds the fork that the same request made before.
+pub async fn fork(
+    app: &App,
+    tasks: &TaskTracker,
+    (org, from): (String, String),
+    headers: &HeaderMap,
+    sent: &Sent,
+) -> Result<(StatusCode, Json<ForkedSession>), Problem> {
+    let wanted: ForkSession = sent.parse()?;
+    let metadata = create::metadata(sent, wanted.metadata.is_some())?;
+    let said = wanted.input.map(create::input).transpose()?;
+    let said = said.map(Said::input).transpose()?;
+    let key = wanted.key.map(|key| short(key, "key", KEY)).transpose()?;
+    let header = messages::header_key(headers)?;
+    let once = create::once(key.clone(), header, &from, sent);
+    let row = app.store.session(&org, &from).await;
+    let row = row.map_err(named("session", &from))?;
+    let at = seq(wanted.at_seq, row.head)?;
+    let before = state(app, &row, at).await?;
+    let files = files(app, &row, at).await?;
+    let limits = match wanted.limits {
+        Some(Object(change)) => Some(change.onto(before.limits(&row.frozen))),
+        None => None,
+    };
+    if let Some(limits) = &limits {
+        price::needed(row.frozen.prices, &row.frozen.model, limits)?;
+    }
+    let commands = commands(&from, files.clone(), limits, said);
+    let now = clock::now();
+    let id = clock::fresh(Noun::Session);
+    let Decided { drafts, state } = all(&id, &row.frozen, &before, commands, now)?;
+    let new = NewSession {
+        project: Projection::of(&row.frozen, &before, &state, now),
+        id,
+        org,
+        key,
+        once,
+        frozen: row.frozen,
+        metadata,
+        at: now,
+        drafts,
+        birth: None,
+        token: Some(tokens::usual(now)),
+        origin: Some(Origin {
+            session: from,
+            seq: at,
+        }),
+    };
+    let runs = !state.phase().at_rest();
+    let Born { status, row, token } = create::born(app, tasks, new, runs).await?;
+    Ok((
+        status,
+        Json(ForkedSession {
+            session: SessionObject::show(app, row),
+            client_token: token,
+            files: files.map(|files| ForkedFiles {
+                checkpoint_id: files.id,
+                seq: files.seq,
+            }),
+        }),
+    ))
+}
+
+/// The fact to fork at.
+fn seq(wanted: Option<Count>, head: u64) -> Result<u64, Problem> {
+    match wanted.map(|count| count.0) {
+        None => Ok(head),
+        Some(seq) if seq <= head => Ok(seq),
+        Some(seq) => Err(Problem::invalid(
+            "at_seq",
+            format!("`at_seq` is {seq}, and the log ends at {head}"),
+        )),
+    }
+}
+
+/// The state of the origin after that fact.
+async fn state(app: &App, row: &SessionRow, at: u64) -> Result<State, Problem> {
+    if at == row.head {
+        return Ok(row.state.clone());
+    }
+    let state = app.store.state_at(&row.org, &row.id, at).await;
+    state.map_err(named("session", &row.id))
+}
+
+/// The files as they were at that fact: the nearest checkpoint at or before it.
+async fn files(app: &App, row: &SessionRow, at: u64) -> Result<Option<Files>, Problem> {
+    let made = app.store.checkpoints(&row.id).await?;
+    let nearest = made.into_iter().find(|made| made.seq <= at);
+    Ok(nearest.map(|made| Files {
+        id: made.id,
+        seq: made.seq,
+        at: made.at,
+    }))
+}
+
+/// What a fork begins with, in order.
+fn commands(
+    from: &str,
+    checkpoint: Option<Files>,
+    limits: Option<Limits>,
+    said: Option<Said>,
+) -> Vec<Command> {
+    let fork = Command::Fork {
+        from: from.to_owned(),
+        checkpoint,
+    };
+    let limits = limits.map(Command::SetLimits);
+    let said = said.map(|said| said.command());
+    [Some(fork), limits, said].into_iter().flatten().collect()
+}
+
+/// Decides one command after the other.
+fn all(
+    id: &str,
+    frozen: &Frozen,
+    before: &State,
+    commands: Vec<Command>,
+    now: Millis,
+) -> Result<Decided, Problem> {
+    let mut all = Decided {
+        drafts: Vec::new(),
+        state: before.clone(),
+    };
+    for command in commands {
+        let decided = decide(id, frozen, &all.state, command, now)
+            .map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
+        all.drafts.extend(decided.drafts);
+        all.state = decided.state;
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_is_within_the_log() {
+        assert_eq!(seq(None, 7).unwrap(), 7);
+        assert_eq!(seq(Some(Count(7)), 7).unwrap(), 7);
+        let beyond = seq(Some(Count(8)), 7).unwrap_err();
+        assert_eq!(beyond.param.as_deref(), Some("at_seq"));
+        assert!(beyond.message.contains("ends at 7"), "{}", beyond.message);
+    }
+}
