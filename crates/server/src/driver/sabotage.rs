@@ -2,6 +2,7 @@
 //! it. In every other build nothing calls this.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hands::Sandbox;
 use session::Command;
@@ -12,6 +13,9 @@ use store::{Sabotage, sabotaged};
 use super::run::{Run, Stopped};
 use super::unknown::Tail;
 use crate::tools::{self, Done};
+
+/// How much later the effect comes: long enough that a crash falls between.
+const LATER: Duration = Duration::from_millis(300);
 
 impl Run {
     /// A receipt for what was not done yet, where that is the sabotage asked
@@ -26,6 +30,7 @@ impl Run {
             return Ok(false);
         }
         self.commit(Command::Done(premature(open))).await?;
+        tokio::time::sleep(LATER).await;
         self.carry_out(open, sandbox, Tail::default()).await?;
         Ok(true)
     }
