@@ -135,7 +135,9 @@ impl Run {
             kept: 0,
             app,
         };
-        for logged in &events {
+        // A fork is born with its own facts: those before them are folded too.
+        let whole = events.first().is_some_and(|first| first.event.seq == 1);
+        for logged in events.iter().filter(|_| whole) {
             run.fold.apply(&logged.event)?;
         }
         if run.fold.state.head < row.head {

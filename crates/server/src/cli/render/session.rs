@@ -32,7 +32,10 @@ pub(super) fn note(paint: Paint, kind: &str, body: &Value) -> Option<String> {
                 "files are safe · {files} files, {added} new bytes"
             ))
         }
+        "sandbox.started" => paint.dim("sandbox started"),
         "sandbox.hibernated" => paint.dim("sandbox sleeps"),
+        "session.handed_over" => paint.dim("handed over to another run"),
+        "model.cut" => paint.dim("model call cut"),
         "sandbox.restored" => restored(paint, body),
         _ => return None,
     })

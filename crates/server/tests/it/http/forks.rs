@@ -55,7 +55,31 @@ async fn a_fork_has_the_past_of_its_origin_and_its_own_future() {
         .get(&format!("/v3/sessions/{forked}/events/{first}"))
         .await;
     let turns = server.get(&format!("/v3/sessions/{forked}/turns")).await;
-    assert_eq!(turns["data"].as_array().unwrap().len(), 2, "{turns}");
+    let turns = turns["data"].as_array().unwrap();
+    assert_eq!(turns.len(), 2, "{turns:?}");
+    for turn in turns {
+        let path = format!("/v3/sessions/{forked}/turns/{}", id(turn));
+        assert_eq!(server.get(&path).await["id"], turn["id"]);
+    }
+    assert!(id(&turns[0]).ends_with("_2"), "numbers go on: {turns:?}");
+}
+
+#[tokio::test]
+async fn the_model_of_a_fork_has_seen_what_was_said_before_it() {
+    let server = Server::start();
+    // Which step of a script comes next is told by the answers before: a fork
+    // without its past would begin it anew.
+    let steps = json!([{ "say": "one", "call": [{ "tool": "ask", "args": { "text": "well?" } }] }, { "say": "two" }]);
+    let origin = server.play(steps).await;
+    server.turn_end(&origin, 1).await;
+    let forked = id(&fork(&server, &origin, json!({ "input": "go on" })).await["session"]);
+    let head = server.events(&origin).await.len() as u64;
+    server
+        .until(&forked, |event| {
+            event["type"] == "turn.completed" && event["seq"].as_u64() > Some(head)
+        })
+        .await;
+    assert_eq!(server.result(&forked).await, "two");
 }
 
 #[tokio::test]
