@@ -87,8 +87,7 @@ async fn a_fork_is_made_watched_and_erased_and_usage_stays() {
     let used = oc(&server, &["usage", "--by", "session", "--json"]).json();
     let rows = used["data"].as_array().unwrap();
     assert!(
-        rows.iter()
-            .any(|row| row["group"] == Value::from(origin.as_str())),
+        rows.iter().any(|row| row["group"] == origin.as_str()),
         "{used}"
     );
     let table = oc(&server, &["usage"]).well().out;
