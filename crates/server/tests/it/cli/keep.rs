@@ -1,6 +1,6 @@
 //! Limits, forks, checkpoints, usage and erasure from the command line.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{error, oc};
 use crate::harness::{Server, script};
