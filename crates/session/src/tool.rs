@@ -134,6 +134,21 @@ fn describe(name: &'static str) -> Option<Tool> {
     })
 }
 
+/// Seconds a command may take unless its call says otherwise.
+pub const COMMAND: u64 = 120;
+
+/// Seconds a call may take, where none may take more than `longest`.
+#[must_use]
+pub fn seconds(tool: &str, input: &Value, longest: u64) -> u64 {
+    if kind(tool) != Some(Kind::Exec) {
+        return longest;
+    }
+    let asked = ["timeout_seconds", "timeout"]
+        .iter()
+        .find_map(|field| input.get(field)?.as_u64());
+    asked.unwrap_or(COMMAND).clamp(1, longest.max(1))
+}
+
 /// A line about a call's arguments, for people: what it is about, not all of it.
 #[must_use]
 pub fn summary(tool: &str, input: &Value) -> String {
@@ -176,6 +191,22 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_call_takes_as_long_as_it_asked_for_within_what_is_allowed() {
+        for (tool, input, want) in [
+            ("bash", json!({}), 120),
+            ("bash", json!({ "timeout_seconds": 5 }), 5),
+            ("bash", json!({ "timeout": 7 }), 7),
+            ("bash", json!({ "timeout_seconds": 0 }), 1),
+            ("bash", json!({ "timeout_seconds": 99_999 }), 1800),
+            ("bash", json!({ "timeout_seconds": "soon" }), 120),
+            ("read", json!({ "timeout_seconds": 5 }), 1800),
+        ] {
+            assert_eq!(seconds(tool, &input, 1800), want, "{tool} {input}");
+        }
+        assert_eq!(seconds("bash", &json!({}), 60), 60);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::state::{Phase, State};
-use crate::{Duty, Frozen, Millis, duty};
+use crate::{Duty, Frozen, Millis, duty, tool};
 
 /// What is waited on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,9 +71,13 @@ fn running(frozen: &Frozen, state: &State, now: Millis) -> Option<Waiting> {
     }
     let end = duty::deadline(frozen, state);
     let (what, bound, at_bound) = match duty(frozen, state, now) {
-        Duty::Act(_) => (
+        Duty::Act(open) => (
             What::Tool,
-            frozen.bounds.tool_seconds,
+            tool::seconds(
+                &open.call.tool,
+                &open.call.input,
+                frozen.bounds.tool_seconds,
+            ),
             "the call is stopped, and the model is told",
         ),
         Duty::Rest | Duty::Begin | Duty::Think | Duty::Compact | Duty::End(_) => (

@@ -83,7 +83,7 @@ impl Run {
         model: &dyn Model,
         ask: &mut Ask,
     ) -> Result<Allowed, Stopped> {
-        let caps = self.caps();
+        let caps = self.caps().await?;
         let (tokens, usd) = self.fold.state.left(&self.frozen);
         let limited = tokens.is_some() || usd.is_some() || !caps.is_empty();
         if !limited {
@@ -242,15 +242,23 @@ impl Run {
     }
 
     /// The caps that this session shares with others, at this moment.
-    fn caps(&self) -> Vec<Cap> {
+    async fn caps(&self) -> Result<Vec<Cap>, Stopped> {
         let org = self.app.config.budgets.org_caps();
-        let agent = self.frozen.caps;
+        // As they are at this moment, so that a raised cap lets its sessions go on.
+        let agent = match self.frozen.caps.is_none() {
+            true => self.frozen.caps,
+            false => match self.app.store.agent(&self.org, &self.frozen.agent).await {
+                Ok(agent) => agent.policy.caps,
+                Err(store::Error::NotFound) => self.frozen.caps,
+                Err(error) => return Err(error.into()),
+            },
+        };
         let now = clock::now();
         let mut caps = Vec::new();
         for (scope, of) in [(&self.org, org), (&self.frozen.agent, agent)] {
             caps.extend(crate::caps::of(scope, &of, now));
         }
-        caps
+        Ok(caps)
     }
 
     /// Takes up a turn that another run left, and says so. A model call that

@@ -6,12 +6,11 @@ use hands::{Exec, KillReason, Known, Live, Receipt as Ran, Sandbox};
 use serde::Deserialize;
 use session::fact::Outcome;
 use session::state::OpenCall;
+use session::tool;
 
 use super::{Done, args, exec_id, text};
 use crate::points;
 
-/// Seconds a command may take unless the call says otherwise.
-const TIMEOUT: u64 = 120;
 /// Bytes of output kept for the blob store.
 const KEPT: u64 = 8 * 1024 * 1024;
 /// How long a stopped command may take to be gone.
@@ -47,7 +46,7 @@ pub(super) async fn run(
     }
     let seconds = bash
         .timeout_seconds
-        .unwrap_or(TIMEOUT)
+        .unwrap_or(tool::COMMAND)
         .clamp(1, longest.max(1));
     let mut exec = Exec::shell(&id, &bash.command);
     exec.timeout_ms = Some(seconds * 1000);
