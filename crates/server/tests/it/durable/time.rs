@@ -96,3 +96,32 @@ async fn a_loop_that_makes_no_progress_comes_to_an_end() {
     let calls = events.iter().filter(|e| e["type"] == "exec.completed");
     assert_eq!(calls.count(), 4, "told at the third, ended by the fourth");
 }
+
+#[tokio::test]
+async fn a_turn_at_its_deadline_goes_on_by_itself_as_often_as_allowed() {
+    let server = Server::start();
+    let agent = server.agent("slow", "test/script").await;
+    let steps = json!([bash("sleep 60"), bash("sleep 60"), { "say": "never" }]);
+    let body = json!({
+        "agent": agent, "input": crate::harness::script(steps),
+        "limits": { "turn_seconds": 1, "auto_continue": 1 },
+    });
+    let started = server.post("/v3/sessions", body).await;
+    let session = started["session"]["id"].as_str().unwrap();
+    for turn in 1..=2 {
+        let end = server.turn_end(session, turn).await;
+        assert_eq!(end["body"]["yield_reason"], "deadline_exceeded", "{end}");
+    }
+    let shown = server.get(&format!("/v3/sessions/{session}")).await;
+    assert_eq!(
+        shown["status"], "idle",
+        "once is all that was allowed: {shown}"
+    );
+    let events = server.events(session).await;
+    let went_on: Vec<_> = events
+        .iter()
+        .filter(|e| e["type"] == "session.continued")
+        .collect();
+    assert_eq!(went_on.len(), 1, "{events:#?}");
+    assert_eq!(went_on[0]["body"]["of"], 1);
+}
