@@ -234,7 +234,8 @@ async fn wake(data: TempDir) -> (Duration, usize, u64) {
         let result = server
             .get(&format!("/v3/sessions/{session}/events?limit=500"))
             .await;
-        let lines = format!("\"{}\"", n + 1);
+        // Behind the word that the sandbox was woken.
+        let lines = format!("\\n{}\"", n + 1);
         woken += usize::from(result.to_string().contains(&lines));
     }
     (percentile(&mut samples, 50), woken, memory)
