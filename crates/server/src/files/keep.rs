@@ -62,7 +62,7 @@ async fn visit(app: &App, session: &str, mark: Mark) {
     let looked = if app.running.holds(session) {
         at_work(app, &row, mark).await
     } else {
-        at_rest(app, &row).await
+        at_rest(app, session).await
     };
     let now = clock::now();
     let next = match looked {
@@ -97,24 +97,30 @@ async fn at_work(app: &App, row: &SessionRow, mark: Mark) -> Result<Millis, NotS
 }
 
 /// At rest: files are made safe once, and the sandbox sleeps after a while.
-async fn at_rest(app: &App, row: &SessionRow) -> Result<Millis, NotSaved> {
+///
+/// The row is read under the lock: one read before may tell of a sandbox that a
+/// turn has replaced since.
+async fn at_rest(app: &App, session: &str) -> Result<Millis, NotSaved> {
+    let _lock = app.files.lock(session).await;
     let now = clock::now();
-    let state = &row.state;
-    if state.phase() == Phase::Archived || foreign(app, row) {
-        app.files.end(app, &row.id).await;
-        return Ok(now);
+    // Whoever began to work meanwhile is not disturbed.
+    if app.running.holds(session) {
+        return Ok(now.plus(AT_WORK));
     }
+    let Some(row) = &app.store.driven(session).await? else {
+        return Ok(now);
+    };
+    let state = &row.state;
     if !state.phase().at_rest() {
         return Ok(now.plus(AT_WORK));
+    }
+    if state.phase() == Phase::Archived || foreign(app, row) {
+        app.files.end(app, session).await;
+        return Ok(now);
     }
     let sleeps = state
         .since
         .plus(seconds(app.config.sandboxes.idle_timeout_seconds));
-    let _lock = app.files.lock(&row.id).await;
-    // Whoever began to work meanwhile is not disturbed.
-    if app.running.holds(&row.id) {
-        return Ok(now.plus(AT_WORK));
-    }
     let saved = app
         .files
         .marks()

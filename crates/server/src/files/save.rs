@@ -107,7 +107,12 @@ async fn append(
     made: Option<Checkpoint>,
 ) -> Result<(), NotSaved> {
     for _ in 0..TRIES {
+        let before = row.state.since;
         let row = app.store.session(&row.org, &row.id).await?;
+        // A turn that ran since its files were made safe has changed them.
+        if matches!(command, Command::Hibernated(_)) && row.state.since != before {
+            return Err(Refusal::Busy.into());
+        }
         let now = clock::now();
         let decided = decide(&row.id, &row.frozen, &row.state, command.clone(), now)?;
         let Decided { drafts, state } = decided;
