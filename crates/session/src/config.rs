@@ -40,6 +40,35 @@ pub struct Frozen {
     /// the operator's, and hold as they are at the moment of each model call.
     #[serde(default, skip_serializing_if = "Caps::is_none")]
     pub caps: Caps,
+    /// What the session's sandboxes may reach.
+    #[serde(default, skip_serializing_if = "Egress::is_open")]
+    pub egress: Egress,
+    /// The secret stores, by name, whose secrets its sandboxes are given as sealed
+    /// tokens; where two hold a secret of one name, the first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_stores: Vec<String>,
+}
+
+/// What the sandboxes of a session may reach. Private addresses are closed to
+/// them whatever this says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// The public internet.
+    #[default]
+    Open,
+    /// Nothing.
+    None,
+    /// These hosts: a name, or `*.` and a domain for all names below it.
+    Allowlist(Vec<String>),
+}
+
+impl Egress {
+    /// Whether it is as if nothing was said.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
 }
 
 /// What becomes of a tool call whose outcome is unknown after a crash.

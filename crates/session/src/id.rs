@@ -27,6 +27,10 @@ pub enum Noun {
     Request,
     /// A checkpoint of a sandbox's files.
     Checkpoint,
+    /// A named store of secrets.
+    SecretStore,
+    /// A secret in a store.
+    Secret,
 }
 
 impl Noun {
@@ -43,6 +47,8 @@ impl Noun {
             Self::Node => "node",
             Self::Request => "req",
             Self::Checkpoint => "ckp",
+            Self::SecretStore => "sst",
+            Self::Secret => "sec",
         }
     }
 

@@ -281,7 +281,7 @@ async fn found(tx: &mut Tx<'_>, org: &str, id: &str) -> Result<CredentialRow, Er
 }
 
 /// What is shown of a value: its last characters, and of a short one none.
-fn last4(secret: &str) -> String {
+pub(crate) fn last4(secret: &str) -> String {
     let all = secret.chars().count();
     let shown = if all < 12 { 0 } else { 4 };
     secret.chars().skip(all - shown).collect()

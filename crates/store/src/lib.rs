@@ -13,6 +13,9 @@
 //! | `agents` | an agent; a deleted one keeps its row and loses its name | id; (org, name) while it lives |
 //! | `revisions` | a frozen prompt and model of an agent | (agent, number) |
 //! | `credentials` | a sealed model key | id; one default per (org, provider) |
+//! | `secret_stores` | a named store of secrets, and the hosts it lets sandboxes reach | id; (org, name) |
+//! | `secrets` | a sealed value for sandboxes, and the hosts that may be given it | id; (store, name) |
+//! | `install` | a sealed value of the whole installation | name |
 //! | `nodes` | a node, and until when its leases last | id |
 //! | `sessions` | what follows from a session's facts, its lease, and its place among the running ones of its org; small, rewritten by every append | id |
 //! | `pinned` | what a session was born with, never changed | session |
@@ -50,8 +53,10 @@ mod events;
 mod facts;
 mod folds;
 mod follow;
+mod grants;
 mod hearing;
 mod hub;
+mod install;
 mod keys;
 mod leases;
 mod lineage;
@@ -64,6 +69,8 @@ mod pieces;
 mod projection;
 mod reserve;
 mod sabotage;
+mod secret_stores;
+mod secrets;
 mod sessions;
 mod stats;
 mod store;
@@ -86,6 +93,7 @@ pub use credentials::{CredentialRow, NewCredential};
 pub use error::{Error, Reason};
 pub use events::{EventQuery, KindFilter};
 pub use follow::Follow;
+pub use grants::{GrantRow, Grants};
 pub use keys::{KeyRow, NewKey, OrgRow};
 pub use leases::{Claimed, Quota};
 pub use lineage::Origin;
@@ -95,6 +103,8 @@ pub use page::{Cursor, Listed, Page};
 pub use projection::Projection;
 pub use reserve::Reserved;
 pub use sabotage::{Sabotage, sabotaged};
+pub use secret_stores::{NewSecretStore, SecretStoreChange, SecretStoreRow};
+pub use secrets::{NewSecret, SecretRow};
 pub use sessions::{Birth, Created, NewSession, Once, SessionFilter, SessionRow};
 pub use stats::Stats;
 pub use store::Store;

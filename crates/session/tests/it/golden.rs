@@ -197,9 +197,18 @@ fn the_configuration_that_rows_hold() {
         steps: Some(5),
         auto_continue: Some(6),
     };
+    let narrow = session::Frozen {
+        egress: session::Egress::Allowlist(vec!["*.github.com".to_owned()]),
+        secret_stores: vec!["agent:agt_1".to_owned()],
+        ..frozen(Limits::default())
+    };
+    let closed = session::Frozen {
+        egress: session::Egress::None,
+        ..frozen(Limits::default())
+    };
     frozen_as(
         "frozen",
-        &json!([frozen(limits), frozen(Limits::default())]),
+        &json!([frozen(limits), frozen(Limits::default()), narrow, closed]),
     );
 }
 

@@ -162,6 +162,8 @@ pub fn frozen(limits: Limits) -> Frozen {
         on_interrupt: std::collections::BTreeMap::new(),
         prices: None,
         caps: session::Caps::default(),
+        egress: session::Egress::Open,
+        secret_stores: Vec::new(),
     }
 }
 

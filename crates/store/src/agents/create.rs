@@ -64,6 +64,11 @@ fn compare(row: AgentRow, new: &NewAgent, brought: bool) -> AgentCreated {
             row.policy.on_interrupt != new.policy.on_interrupt,
         ),
         ("caps", row.policy.caps != new.policy.caps),
+        ("egress", row.policy.egress != new.policy.egress),
+        (
+            "secret_store",
+            row.policy.secret_store != new.policy.secret_store,
+        ),
         ("credential", !brought && row.credential != new.credential),
     ];
     let differs: Vec<_> = differs

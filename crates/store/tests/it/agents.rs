@@ -2,7 +2,7 @@
 //! the way of others.
 
 use secrecy::{ExposeSecret, SecretString};
-use session::{Caps, Limits, Millis, OnInterrupt};
+use session::{Caps, Egress, Limits, Millis, OnInterrupt};
 use store::{
     AgentChange, AgentCreated, AgentRow, Error, NewAgent, NewCredential, Page, Policy, Store,
 };
@@ -54,6 +54,8 @@ fn retrying() -> Policy {
             tokens_per_day: Some(7),
             ..Caps::default()
         },
+        egress: Egress::Allowlist(vec!["*.github.com".to_owned()]),
+        secret_store: Some("shared".to_owned()),
     }
 }
 
@@ -138,7 +140,7 @@ async fn what_differs_is_named(bed: Bed) {
                 policy: retrying(),
                 ..like()
             },
-            vec!["on_interrupt", "caps"],
+            vec!["on_interrupt", "caps", "egress", "secret_store"],
         ),
         (
             NewAgent {

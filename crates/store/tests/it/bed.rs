@@ -91,6 +91,8 @@ pub fn frozen() -> Frozen {
         on_interrupt: std::collections::BTreeMap::new(),
         prices: None,
         caps: session::Caps::default(),
+        egress: session::Egress::Open,
+        secret_stores: Vec::new(),
     }
 }
 

@@ -24,6 +24,7 @@ mod folds;
 mod follow;
 mod forks;
 mod full;
+mod grants;
 mod history;
 mod keys;
 mod leases;
@@ -32,7 +33,8 @@ mod migrations;
 mod nodes;
 mod outage;
 mod quota;
-mod secrets;
+mod sealed;
+mod secret_stores;
 mod sweep;
 #[path = "../../src/testing.rs"]
 mod testing;

@@ -277,6 +277,7 @@ async fn freeze(
     price::needed(prices, &model, &limits)?;
     price::capped(prices, &model, &agent.policy.caps)?;
     price::allowed(app, prices, &model)?;
+    let own = own_store(&agent.id);
     Ok(Frozen {
         bounds: bounds(app, &model),
         agent: agent.id,
@@ -290,7 +291,16 @@ async fn freeze(
         on_interrupt: agent.policy.on_interrupt,
         prices,
         caps: agent.policy.caps,
+        egress: agent.policy.egress,
+        secret_stores: std::iter::once(own)
+            .chain(agent.policy.secret_store)
+            .collect(),
     })
+}
+
+/// The name of the store that holds an agent's own secrets.
+pub fn own_store(agent: &str) -> String {
+    format!("agent:{agent}")
 }
 
 /// The platform's own limits: the operator's where set, else the model's.

@@ -42,6 +42,9 @@ pub struct ForkSession {
     /// Other limits than the origin had then; what is not named stays.
     #[schema(value_type = LimitsChange, required = false)]
     limits: Option<Object<LimitsChange>>,
+    /// Whether the fork's sandboxes get the secrets of the origin's, too (false).
+    #[schema(nullable = false)]
+    inherit_secrets: Option<bool>,
 }
 
 /// A fork, a token for its user, and which files it has.
@@ -101,7 +104,7 @@ pub async fn fork(
         org,
         key,
         once,
-        frozen: row.frozen,
+        frozen: frozen(row.frozen, wanted.inherit_secrets.unwrap_or_default()),
         metadata,
         at: now,
         drafts,
@@ -157,6 +160,19 @@ async fn files(app: &App, row: &SessionRow, at: u64) -> Result<Option<Files>, Pr
         seq: made.seq,
         at: made.at,
     }))
+}
+
+/// What a fork keeps of its origin: it may be made to try something, so it has no
+/// secrets unless it is asked for.
+fn frozen(origin: Frozen, inherit_secrets: bool) -> Frozen {
+    Frozen {
+        secret_stores: if inherit_secrets {
+            origin.secret_stores
+        } else {
+            Vec::new()
+        },
+        ..origin
+    }
 }
 
 /// What a fork begins with, in order.

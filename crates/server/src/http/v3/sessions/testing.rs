@@ -18,5 +18,7 @@ pub fn frozen() -> Frozen {
         on_interrupt: std::collections::BTreeMap::new(),
         prices: None,
         caps: Caps::default(),
+        egress: session::Egress::Open,
+        secret_stores: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use session::Millis;
-use store::{Database, Error, NewCredential, NewSession, NewToken, Scopes, Store};
+use store::{Database, Error, NewCredential, NewSecret, NewSession, NewToken, Scopes, Store};
 
 use crate::bed::{Bed, both, new};
 
@@ -15,6 +15,8 @@ both!(
 const KEY: &str = "osb_5ecre7000000000000000000000000000000000000000000000000000000key1";
 const TOKEN: &str = "ct_5ecre7t0ken";
 const VALUE: &str = "sk-5ecre7-value";
+const SANDBOX: &str = "5ecre7-for-5andboxes-z9y8";
+const INSTALL: &str = "5ecre7-of-the-whole-installation";
 
 async fn filled(store: &Store) -> String {
     store.bootstrap(KEY, false, Millis(1)).await.unwrap();
@@ -30,6 +32,17 @@ async fn filled(store: &Store) -> String {
         };
         store.create_credential(&org, credential).await.unwrap();
     }
+    let shared = crate::secret_stores::named(&org, "shared");
+    let secret = crate::secret_stores::secret("KEY", SANDBOX);
+    let secret = NewSecret {
+        id: "sec_1".to_owned(),
+        ..secret
+    };
+    store.put_secret_in(shared, secret).await.unwrap();
+    store
+        .install_secret("tokens", || INSTALL.into())
+        .await
+        .unwrap();
     let token = NewToken {
         token: TOKEN.to_owned(),
         scopes: Scopes {
@@ -74,7 +87,7 @@ async fn no_secret_lies_in_the_clear(bed: Bed) {
             .any(|window| window == text.as_bytes())
     };
     assert!(holds(&org), "this is where things are kept");
-    for secret in [KEY, TOKEN, VALUE] {
+    for secret in [KEY, TOKEN, VALUE, SANDBOX, &SANDBOX[21..], INSTALL] {
         assert!(!holds(secret), "{secret}");
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert!(!holds(&hex), "{secret} as hex");
@@ -85,7 +98,7 @@ const MOVE: &str = "UPDATE credentials SET sealed = (SELECT o.sealed FROM creden
     WHERE id = 'cred_2'";
 
 /// What somebody with access to the database may do to it.
-async fn meddle(bed: &Bed, sql: &str) {
+pub async fn meddle(bed: &Bed, sql: &str) {
     match &bed.database {
         Database::Sqlite(path) => {
             rusqlite::Connection::open(path)

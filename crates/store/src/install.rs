@@ -1,0 +1,59 @@
+//! Secrets of the whole installation (the key of sealed tokens, the gate's
+//! authority), under the master key itself: nodes of one database share them.
+
+use futures::FutureExt;
+use secrecy::{ExposeSecret, SecretBox};
+
+use crate::db::values;
+use crate::vault::Place;
+use crate::{Error, Store};
+
+const ONE: &str = "SELECT sealed FROM install WHERE name = $1";
+const INSERT: &str =
+    "INSERT INTO install (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+
+/// Where an installation's secret stands.
+pub(crate) fn place(name: &str) -> Place<'_> {
+    Place {
+        table: "install",
+        row: name,
+        column: "sealed",
+    }
+}
+
+impl Store {
+    /// The secret of that name; this fresh one if there was none. Of two nodes
+    /// that bring one at once, both get the same.
+    ///
+    /// # Errors
+    /// [`Error::Sealed`] if it cannot be opened; as every write.
+    pub async fn install_secret(
+        &self,
+        name: &str,
+        fresh: impl FnOnce() -> Vec<u8>,
+    ) -> Result<SecretBox<Vec<u8>>, Error> {
+        if let Some(found) = self.installed(name).await? {
+            return Ok(found);
+        }
+        let fresh = SecretBox::new(Box::new(fresh()));
+        let sealed = self.master().seal(place(name), fresh.expose_secret())?;
+        let row = values![name, sealed];
+        self.db()
+            .change(move |tx| async move { tx.exec(INSERT, &row).await }.boxed())
+            .await?;
+        self.installed(name).await?.ok_or(Error::NotFound)
+    }
+
+    async fn installed(&self, name: &str) -> Result<Option<SecretBox<Vec<u8>>>, Error> {
+        let Some(mut row) = self.db().row(ONE, values![name]).await? else {
+            return Ok(None);
+        };
+        self.master().open(place(name), &row.bytes()?).map(Some)
+    }
+}
+
+/// Every query of this file, for the test of their plans.
+#[cfg(test)]
+pub(crate) fn queries() -> Vec<String> {
+    vec![ONE.to_owned()]
+}
