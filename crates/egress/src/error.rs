@@ -51,11 +51,27 @@ pub enum Reason {
     Port,
     /// The sandbox, or all of them, have too many connections.
     TooMany,
+    /// The sandbox may connect nowhere.
+    Closed,
+    /// The host is not on the sandbox's allowlist.
+    Unlisted,
+    /// A sealed token that is not this sandbox's, or not for this host.
+    Token,
+    /// A sealed token in a request that is not encrypted.
+    Plain,
+    /// A request for another host than its connection is for.
+    Mismatch,
+    /// The server's certificate does not verify.
+    Certificate,
+    /// The connection carried all the bytes it may.
+    Bytes,
+    /// A peer that took too long to say what it wants.
+    Slow,
 }
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub(crate) const ALL: [Reason; 13] = [
+    pub(crate) const ALL: [Reason; 21] = [
         Reason::Metadata,
         Reason::Loopback,
         Reason::Private,
@@ -69,6 +85,14 @@ impl Reason {
         Reason::Name,
         Reason::Port,
         Reason::TooMany,
+        Reason::Closed,
+        Reason::Unlisted,
+        Reason::Token,
+        Reason::Plain,
+        Reason::Mismatch,
+        Reason::Certificate,
+        Reason::Bytes,
+        Reason::Slow,
     ];
 
     /// The reason's name in logs and metrics.
@@ -87,6 +111,14 @@ impl Reason {
             Reason::Name => "name",
             Reason::Port => "port",
             Reason::TooMany => "too_many",
+            Reason::Closed => "closed",
+            Reason::Unlisted => "unlisted",
+            Reason::Token => "token",
+            Reason::Plain => "plain",
+            Reason::Mismatch => "mismatch",
+            Reason::Certificate => "certificate",
+            Reason::Bytes => "bytes",
+            Reason::Slow => "slow",
         }
     }
 

@@ -1,56 +1,25 @@
 //! The gate itself: takes a wish to connect, decides, connects, counts, and
 //! writes one log line for each decision.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::authority::Authority;
 use crate::connect::{self, Way};
+use crate::destination::Destination;
 use crate::error::{Error, Reason};
+use crate::limits::Limits;
+use crate::names::Names;
+use crate::pass::{About, Egress, Pass, Verdict};
 use crate::policy::Policy;
 use crate::resolve::Resolver;
+use crate::roots::Roots;
 use crate::seats::Seats;
 use crate::stats::{Counters, Stats};
 use crate::stream::Connection;
-
-/// Where a connection is wished to go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// An address, as a program inside connected to it.
-    Address(SocketAddr),
-    /// A name and a port, as a proxy client asks; resolved here.
-    Name(String, u16),
-}
-
-/// How much and how long.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Connections one sandbox may have at once, being made or open.
-    pub per_sandbox: usize,
-    /// Connections of all sandboxes together.
-    pub total: usize,
-    /// Name lookups at once.
-    pub lookups: usize,
-    /// How long a name may take.
-    pub resolve: Duration,
-    /// How long a connection may take, over all addresses of its name.
-    pub connect: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            per_sandbox: 256,
-            total: 8192,
-            lookups: 64,
-            resolve: Duration::from_secs(5),
-            connect: Duration::from_secs(10),
-        }
-    }
-}
 
 /// The one way out. Cheap to clone; clones share limits and counters.
 #[derive(Debug, Clone)]
@@ -61,18 +30,26 @@ pub struct Gate {
 #[derive(Debug)]
 struct Inner {
     policy: Policy,
-    connect: Duration,
+    limits: Limits,
+    authority: Option<Authority>,
+    roots: Roots,
+    names: Names,
     seats: Arc<Seats>,
     resolver: Resolver,
     counters: Arc<Counters>,
 }
 
 impl Gate {
-    /// A gate with this policy and these limits.
-    pub fn new(policy: Policy, limits: Limits) -> Gate {
+    /// A gate with this policy and these limits. Without an `authority` it
+    /// stands in for nobody, and no token is ever swapped; `roots` vouch for
+    /// the servers that secrets go to.
+    pub fn new(policy: Policy, limits: Limits, authority: Option<Authority>, roots: Roots) -> Gate {
         let inner = Inner {
             policy,
-            connect: limits.connect,
+            limits,
+            authority,
+            roots,
+            names: Names::default(),
             seats: Seats::new(limits.per_sandbox, limits.total),
             resolver: Resolver::new(limits.lookups, limits.resolve),
             counters: Arc::default(),
@@ -82,7 +59,8 @@ impl Gate {
         }
     }
 
-    /// Connects a program of `sandbox` to `to`, if policy and limits allow.
+    /// Connects a program of the pass's sandbox to `to`, if policy, pass and
+    /// limits allow.
     ///
     /// The address is checked here and now, after resolution, and the
     /// connection goes to that very address.
@@ -90,9 +68,9 @@ impl Gate {
     /// # Errors
     ///
     /// See [`Error`]; nothing was sent anywhere on [`Error::Refused`].
-    pub async fn dial(&self, sandbox: &str, to: &Destination) -> Result<Connection, Error> {
-        let outcome = self.inner.dial(sandbox, to).await;
-        self.tell(sandbox, to, outcome.as_ref().err());
+    pub async fn dial(&self, pass: &Arc<Pass>, to: &Destination) -> Result<Connection, Error> {
+        let outcome = self.inner.dial(pass, to).await;
+        self.tell(pass, to, outcome.as_ref().err());
         outcome
     }
 
@@ -101,12 +79,17 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the name has addresses but none is allowed,
-    /// [`Error::NoName`] when it has none.
-    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
-        let outcome = self.inner.resolve(name).await;
+    /// [`Error::Refused`] when the pass allows no connection to `name`, or
+    /// when it has addresses but none is allowed; [`Error::NoName`] when it
+    /// has none.
+    pub async fn resolve(&self, pass: &Pass, name: &str) -> Result<Vec<IpAddr>, Error> {
+        let outcome = self.inner.resolve(pass, name).await;
         if let Err(error) = &outcome {
             self.inner.counters.failed(error);
+            if let Error::Refused(reason) = error {
+                let about = About::reason(*reason);
+                pass.tell(Verdict::Denied, name, 0, about);
+            }
         }
         outcome
     }
@@ -122,8 +105,8 @@ impl Gate {
         self.inner.resolver.close().await;
     }
 
-    fn tell(&self, sandbox: &str, to: &Destination, error: Option<&Error>) {
-        let (host, port) = to.parts();
+    fn tell(&self, pass: &Pass, to: &Destination, error: Option<&Error>) {
+        let (sandbox, host, port) = (&pass.sandbox, to.host(), to.port());
         let Some(error) = error else {
             self.inner.counters.allowed();
             tracing::info!(sandbox, host, port, outcome = "allowed", "egress");
@@ -137,16 +120,34 @@ impl Gate {
             Error::Timeout(what) => ("timeout", (*what).to_owned()),
         };
         tracing::info!(sandbox, host, port, outcome, reason, "egress");
+        if let Error::Refused(reason) = error {
+            pass.tell(Verdict::Denied, &host, port, About::reason(*reason));
+        }
     }
 }
 
 impl Inner {
-    async fn dial(&self, sandbox: &str, to: &Destination) -> Result<Connection, Error> {
-        let seat = self.seats.take(sandbox).map_err(Error::Refused)?;
+    async fn dial(&self, pass: &Pass, to: &Destination) -> Result<Connection, Error> {
+        self.admitted(pass, to).map_err(Error::Refused)?;
+        let seat = self.seats.take(&pass.sandbox).map_err(Error::Refused)?;
         let (addresses, port) = self.addresses(to).await?;
         let stream = self.connect(&addresses, port).await?;
         connect::tune(&stream).map_err(Error::Unreachable)?;
         Ok(Connection::new(stream, Arc::clone(&self.counters), seat))
+    }
+
+    /// Whether the pass lets connections to `to` begin.
+    fn admitted(&self, pass: &Pass, to: &Destination) -> Result<(), Reason> {
+        let admits = |name: &str| pass.egress.admits(name);
+        let known = |address| self.names.known(&pass.sandbox, address, admits);
+        match &pass.egress {
+            Egress::Open => Ok(()),
+            Egress::None => Err(Reason::Closed),
+            Egress::Allowlist(_) => {
+                let listed = admits(&to.host()) || to.address().is_some_and(known);
+                listed.then_some(()).ok_or(Reason::Unlisted)
+            }
+        }
     }
 
     async fn addresses(&self, to: &Destination) -> Result<(Vec<IpAddr>, u16), Error> {
@@ -161,19 +162,27 @@ impl Inner {
     }
 
     async fn connect(&self, addresses: &[IpAddr], port: u16) -> Result<TcpStream, Error> {
-        timeout(self.connect, connect::first(addresses, port))
+        timeout(self.limits.connect, connect::first(addresses, port))
             .await
             .map_err(|_| Error::Timeout("connecting"))?
             .map_err(Error::Unreachable)
     }
 
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Error> {
+    async fn resolve(&self, pass: &Pass, name: &str) -> Result<Vec<IpAddr>, Error> {
+        match &pass.egress {
+            Egress::None => return Err(Error::Refused(Reason::Closed)),
+            egress if !egress.admits(name) => return Err(Error::Refused(Reason::Unlisted)),
+            _ => {}
+        }
         let found = self.resolver.lookup(name).await?;
         let mut allowed = self.checked(&found)?;
         // A program that is told of an address tries it, and a connection here
         // begins before its route is known; so tell of none that has no route.
         if allowed.iter().any(|one| connect::way(*one) != Way::Nowhere) {
             allowed.retain(|one| connect::way(*one) != Way::Nowhere);
+        }
+        if matches!(pass.egress, Egress::Allowlist(_)) {
+            self.names.remember(&pass.sandbox, name, &allowed);
         }
         Ok(allowed)
     }
@@ -204,15 +213,6 @@ impl Inner {
     }
 }
 
-impl Destination {
-    fn parts(&self) -> (String, u16) {
-        match self {
-            Destination::Address(address) => (address.ip().to_string(), address.port()),
-            Destination::Name(name, port) => (name.chars().take(253).collect(), *port),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,7 +231,12 @@ mod tests {
             (true, vec![own], Ok(vec![own])),
         ];
         for (allow_private, given, expected) in table {
-            let gate = Gate::new(Policy { allow_private }, Limits::default());
+            let gate = Gate::new(
+                Policy { allow_private },
+                Limits::default(),
+                None,
+                Roots::none(),
+            );
             let got = gate.inner.without_own(given.clone(), way);
             assert_eq!(got, expected, "{given:?}");
         }

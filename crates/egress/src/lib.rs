@@ -6,21 +6,35 @@
 //! never on a name alone), connects only to an address it checked, and counts
 //! what passes.
 //!
-//! It knows neither session nor store nor hands: plain addresses and byte
-//! streams go in and out. Secrets are no part of it yet.
+//! What the sandbox may do comes with every call as a [`Pass`]: where it may
+//! connect and which secrets may go where. The gate knows neither session nor
+//! store nor hands: plain addresses, byte streams and lookups go in and out.
 
 mod address;
+mod authority;
 mod connect;
+mod destination;
 mod error;
 mod gate;
+mod host;
+mod limits;
+mod names;
+mod pass;
 mod policy;
 mod resolve;
+mod roots;
 mod seats;
 mod stats;
 mod stream;
 
+pub use authority::{Authority, AuthorityError};
+pub use destination::Destination;
 pub use error::{Error, Reason};
-pub use gate::{Destination, Gate, Limits};
+pub use gate::Gate;
+pub use host::{HostPattern, NoPattern};
+pub use limits::Limits;
+pub use pass::{Audit, Decision, Egress, Grant, Pass, Reveal, Verdict};
 pub use policy::Policy;
+pub use roots::{NoCertificate, Roots};
 pub use stats::Stats;
 pub use stream::Connection;

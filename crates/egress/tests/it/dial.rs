@@ -11,7 +11,7 @@ use super::*;
 async fn bytes_pass_both_ways_and_each_half_closes_alone() {
     let gate = open_gate(Limits::default());
     let (listener, to) = listener();
-    let mut client = gate.dial("sb", &to).await.unwrap();
+    let mut client = gate.dial(&pass("sb"), &to).await.unwrap();
     let mut server = accept(&listener).await;
 
     client.write_all(b"question").await.unwrap();
@@ -41,10 +41,10 @@ async fn a_name_is_resolved_and_reached() {
         unreachable!()
     };
     let name = Destination::Name("localhost".into(), at.port());
-    let _client = gate.dial("sb", &name).await.unwrap();
+    let _client = gate.dial(&pass("sb"), &name).await.unwrap();
     let server = accept(&listener).await;
     assert!(server.peer_addr().unwrap().ip().is_loopback());
-    let found = gate.resolve("localhost").await.unwrap();
+    let found = gate.resolve(&pass("sb"), "localhost").await.unwrap();
     assert!(found.contains(&at.ip()), "{found:?}");
     gate.close().await;
 }
@@ -57,7 +57,7 @@ async fn a_mapped_address_reaches_the_address_it_maps() {
         unreachable!()
     };
     let mapped = address(&format!("[::ffff:127.0.0.1]:{}", at.port()));
-    let _client = gate.dial("sb", &mapped).await.unwrap();
+    let _client = gate.dial(&pass("sb"), &mapped).await.unwrap();
     accept(&listener).await;
 }
 
@@ -66,7 +66,7 @@ async fn nobody_listening_is_unreachable_and_counted() {
     let gate = open_gate(Limits::default());
     let (listener, to) = listener();
     drop(listener);
-    let error = gate.dial("sb", &to).await.unwrap_err();
+    let error = gate.dial(&pass("sb"), &to).await.unwrap_err();
     let Error::Unreachable(cause) = error else {
         panic!("{error}")
     };
@@ -87,7 +87,7 @@ async fn a_server_that_never_answers_is_a_timeout() {
     let to = Destination::Address(full.local_addr().unwrap());
     let mut held = Vec::new();
     let error = loop {
-        match gate.dial("sb", &to).await {
+        match gate.dial(&pass("sb"), &to).await {
             Ok(connection) => held.push(connection),
             Err(error) => break error,
         }
@@ -101,7 +101,7 @@ async fn a_server_that_never_answers_is_a_timeout() {
 async fn a_name_nobody_has_is_unreachable() {
     let gate = open_gate(Limits::default());
     let nobody = Destination::Name("nobody.invalid".into(), 80);
-    let error = gate.dial("sb", &nobody).await.unwrap_err();
+    let error = gate.dial(&pass("sb"), &nobody).await.unwrap_err();
     // Without a name server at hand the resolver says that it cannot tell.
     let told = matches!(
         error,
@@ -127,7 +127,7 @@ async fn two_hundred_connections_at_once_all_carry_their_own_bytes() {
     for number in 0..200_u32 {
         let (gate, to) = (gate.clone(), to.clone());
         clients.spawn(async move {
-            let mut stream = gate.dial("sb", &to).await.unwrap();
+            let mut stream = gate.dial(&pass("sb"), &to).await.unwrap();
             let sent = number.to_be_bytes().repeat(1000);
             stream.write_all(&sent).await.unwrap();
             stream.shutdown().await.unwrap();

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod dial;
+mod lists;
 mod refuse;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use egress::{Destination, Gate, Limits, Policy, Reason, Stats};
+use egress::{Destination, Gate, Limits, Pass, Policy, Reason, Roots, Stats};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// A gate that lets loopback through, as `OC_ALLOW_PRIVATE=1` does.
@@ -17,7 +19,19 @@ fn open_gate(limits: Limits) -> Gate {
             allow_private: true,
         },
         limits,
+        None,
+        Roots::none(),
     )
+}
+
+/// A gate as it is by default.
+fn closed_gate() -> Gate {
+    Gate::new(Policy::default(), Limits::default(), None, Roots::none())
+}
+
+/// A sandbox that may connect anywhere and has no secrets.
+fn pass(sandbox: &str) -> Arc<Pass> {
+    Arc::new(Pass::open(sandbox))
 }
 
 fn listener() -> (TcpListener, Destination) {

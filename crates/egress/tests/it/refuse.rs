@@ -5,7 +5,7 @@ use egress::Error;
 use super::*;
 
 async fn refusal(gate: &Gate, to: &Destination) -> Reason {
-    match gate.dial("sb", to).await {
+    match gate.dial(&pass("sb"), to).await {
         Err(Error::Refused(reason)) => reason,
         other => panic!("{to:?}: {other:?}"),
     }
@@ -13,7 +13,7 @@ async fn refusal(gate: &Gate, to: &Destination) -> Reason {
 
 #[tokio::test]
 async fn by_default_only_public_addresses_are_reached() {
-    let gate = Gate::new(Policy::default(), Limits::default());
+    let gate = closed_gate();
     let table = [
         ("127.0.0.1:80", Reason::Loopback),
         ("[::1]:80", Reason::Loopback),
@@ -49,7 +49,7 @@ async fn by_default_only_public_addresses_are_reached() {
 
 #[tokio::test]
 async fn a_refused_server_never_sees_a_connection() {
-    let gate = Gate::new(Policy::default(), Limits::default());
+    let gate = closed_gate();
     let (listener, to) = listener();
     assert_eq!(refusal(&gate, &to).await, Reason::Loopback);
     // The first connection it ever sees is the one we make ourselves now.
@@ -63,11 +63,11 @@ async fn a_refused_server_never_sees_a_connection() {
 
 #[tokio::test]
 async fn a_name_is_judged_by_what_it_resolves_to() {
-    let gate = Gate::new(Policy::default(), Limits::default());
+    let gate = closed_gate();
     for name in ["localhost", "127.0.0.1", "127.1", "0x7f000001", "::1"] {
         let to = Destination::Name(name.into(), 80);
         assert_eq!(refusal(&gate, &to).await, Reason::Loopback, "{name}");
-        let error = gate.resolve(name).await.unwrap_err();
+        let error = gate.resolve(&pass("sb"), name).await.unwrap_err();
         assert!(matches!(error, Error::Refused(Reason::Loopback)), "{error}");
     }
     let bad = Destination::Name("bad name".into(), 80);
@@ -95,13 +95,13 @@ async fn one_sandbox_too_many_connections_leave_room_for_others() {
         ..Limits::default()
     });
     let (_listener, to) = listener();
-    let first = gate.dial("a", &to).await.unwrap();
-    let _second = gate.dial("a", &to).await.unwrap();
-    let error = gate.dial("a", &to).await.unwrap_err();
+    let first = gate.dial(&pass("a"), &to).await.unwrap();
+    let _second = gate.dial(&pass("a"), &to).await.unwrap();
+    let error = gate.dial(&pass("a"), &to).await.unwrap_err();
     assert!(matches!(error, Error::Refused(Reason::TooMany)), "{error}");
-    let _third = gate.dial("b", &to).await.unwrap();
-    gate.dial("c", &to).await.unwrap_err();
+    let _third = gate.dial(&pass("b"), &to).await.unwrap();
+    gate.dial(&pass("c"), &to).await.unwrap_err();
     drop(first);
-    let _again = gate.dial("a", &to).await.unwrap();
+    let _again = gate.dial(&pass("a"), &to).await.unwrap();
     assert_eq!(refusals(&gate.stats(), Reason::TooMany), 2);
 }

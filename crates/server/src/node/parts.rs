@@ -38,7 +38,12 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
     let policy = egress::Policy {
         allow_private: config.sandboxes.allow_private,
     };
-    let gate = Gate::new(policy, egress::Limits::default());
+    let gate = Gate::new(
+        policy,
+        egress::Limits::default(),
+        None,
+        egress::Roots::none(),
+    );
     let hands = open_hands(&config, &gate, &store).await?;
     let models = brain::Models::new(brain_config(&config))
         .map_err(|error| ServeError::Models(error.to_string()))?;
@@ -118,7 +123,8 @@ async fn open_hands(config: &Config, gate: &Gate, store: &Store) -> Result<Hands
                 To::Addr(address) => Destination::Address(address),
                 To::Name(name, port) => Destination::Name(name, port),
             };
-            let stream = gate.dial(&target.sandbox, &to).await.map_err(refused)?;
+            let pass = Arc::new(egress::Pass::open(target.sandbox));
+            let stream = gate.dial(&pass, &to).await.map_err(refused)?;
             Ok(Box::new(stream) as Box<dyn hands::Stream>)
         }
         .boxed()
@@ -126,7 +132,11 @@ async fn open_hands(config: &Config, gate: &Gate, store: &Store) -> Result<Hands
     let resolving = gate.clone();
     let resolve: Resolve = Arc::new(move |name| {
         let gate = resolving.clone();
-        async move { gate.resolve(&name).await.map_err(refused) }.boxed()
+        async move {
+            let pass = egress::Pass::open("");
+            gate.resolve(&pass, &name).await.map_err(refused)
+        }
+        .boxed()
     });
     // Until the store keeps pieces, no checkpoints are made.
     let pieces = crate::files::pieces(store);
