@@ -14,6 +14,7 @@ mod commit;
 mod compact;
 mod failure;
 mod lease;
+mod line;
 mod reaper;
 mod run;
 mod running;
@@ -33,6 +34,7 @@ use tokio::time::MissedTickBehavior;
 
 pub use births::{Births, Place};
 pub use lease::keep;
+pub use line::tell;
 pub use reaper::reap;
 pub use running::Running;
 

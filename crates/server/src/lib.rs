@@ -6,6 +6,7 @@
 //!   [`tools`] carries out one call in a sandbox.
 //! * [`files`] makes the files of sandboxes safe, puts them to sleep and brings
 //!   them back.
+//! * [`outside`] carries a command that does not come from a session's run.
 //! * [`http`] parses requests into commands and renders answers; it holds no
 //!   rules.
 //! * [`drill`] breaks servers of its own and compares; it knows them from
@@ -25,6 +26,7 @@ pub mod files;
 pub mod http;
 pub mod metrics;
 pub mod node;
+pub mod outside;
 pub mod points;
 pub mod prompts;
 pub mod sweep;

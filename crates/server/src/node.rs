@@ -84,6 +84,7 @@ pub async fn serve(mut config: Config) -> Result<(), ServeError> {
     tasks.spawn(driver::drive(app.clone()));
     tasks.spawn(driver::keep(app.clone()));
     tasks.spawn(driver::reap(app.clone()));
+    tasks.spawn(driver::tell(app.clone()));
     tasks.spawn(files::keep(app.clone()));
     tasks.spawn(sweep::keep(app.clone()));
     tasks.spawn(http::serve(app.clone(), listener));

@@ -117,6 +117,8 @@ impl State {
             Fact::SandboxStarted { sandbox } | Fact::Restored(Restored { sandbox, .. }) => {
                 self.hibernated = false;
                 self.sandbox = Some(sandbox.clone());
+                // Whoever waited for it waits for something else from here on.
+                self.note = None;
             }
             _ => {}
         }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::event::{Actor, Draft};
 use crate::fact::{
-    Checkpoint, Fact, Failure, Files, Message, Receipt, Recovery, Restored, YieldReason,
+    Checkpoint, Fact, Failure, Files, Gated, Message, Receipt, Recovery, Restored, YieldReason,
 };
 use crate::state::{OpenTurn, State};
 use crate::transcript::Reply;
@@ -90,6 +90,8 @@ pub enum Command {
     SandboxStarted(String),
     /// A new sandbox has the files of a checkpoint.
     Restored(Restored),
+    /// The gate let a secret out, or let something not pass.
+    Gated(Gated),
     /// The facts so far become those of another session, the one this is
     /// decided for.
     Fork {
@@ -174,6 +176,7 @@ pub fn decide(
         Command::Hibernated(checkpoint) => noted::hibernated(&mut facts, checkpoint)?,
         Command::SandboxStarted(sandbox) => noted::started(&mut facts, sandbox)?,
         Command::Restored(restored) => noted::restored(&mut facts, restored)?,
+        Command::Gated(gated) => noted::gated(&mut facts, gated)?,
         Command::Fork { from, checkpoint } => noted::forked(&mut facts, from, checkpoint),
     }
     Ok(Decided {

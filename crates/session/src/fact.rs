@@ -113,6 +113,8 @@ pub enum Fact {
     },
     /// A new sandbox has the files of a checkpoint.
     Restored(Restored),
+    /// The gate let a secret out, or let something not pass.
+    Gated(Gated),
     /// An event of a newer version: kept, and of no consequence here.
     Unknown,
 }
@@ -192,6 +194,26 @@ pub struct Restored {
     /// Newer checkpoints that could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+}
+
+/// What the gate decided on something that wanted out of the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Gated {
+    /// Whether a secret was let out; else something was not let pass.
+    #[serde(skip)]
+    pub granted: bool,
+    /// The host it wanted to reach: a name, or an address where none is known.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The secret's name, where one is concerned; never its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Why it was not let pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How many times, since this was told last.
+    pub times: u64,
 }
 
 /// What is known of a call whose outcome is not.

@@ -66,7 +66,9 @@ pub fn waiting(frozen: &Frozen, state: &State, now: Millis) -> Option<Waiting> {
 }
 
 fn running(frozen: &Frozen, state: &State, now: Millis) -> Option<Waiting> {
-    if let Some(note) = &state.note {
+    // A wait that was told is over at its deadline: what was to come then has come.
+    let told = state.note.as_ref();
+    if let Some(note) = told.filter(|note| note.deadline.is_none_or(|at| now < at)) {
         return Some(note.clone());
     }
     let end = duty::deadline(frozen, state);

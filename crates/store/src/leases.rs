@@ -22,8 +22,8 @@ use crate::db::{Row, Tx, values};
 use crate::{Error, Store, Wake, hearing};
 
 pub use claim::Claimed;
-pub use queue::Quota;
 pub(crate) use queue::room;
+pub use queue::{InLine, Quota};
 
 /// How much shorter than asked a lease from birth may be, in milliseconds: so a
 /// node that makes a thousand sessions a second writes its own row only once.

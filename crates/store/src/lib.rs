@@ -95,7 +95,7 @@ pub use events::{EventQuery, KindFilter};
 pub use follow::Follow;
 pub use grants::{GrantRow, Grants};
 pub use keys::{KeyRow, NewKey, OrgRow};
-pub use leases::{Claimed, Quota};
+pub use leases::{Claimed, InLine, Quota};
 pub use lineage::Origin;
 pub use logged::Logged;
 pub use options::{Database, Options, Passed};

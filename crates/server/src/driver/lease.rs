@@ -36,11 +36,8 @@ pub async fn keep(app: App) {
 
 /// Waits until the node drains and its last run is gone.
 async fn drained(app: &App) {
-    const LOOK: Duration = Duration::from_millis(50);
     app.drain.cancelled().await;
-    while !app.running.is_empty() {
-        tokio::time::sleep(LOOK).await;
-    }
+    app.running.emptied().await;
 }
 
 async fn renew(app: &App) {

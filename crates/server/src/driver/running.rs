@@ -58,6 +58,8 @@ pub struct Running {
     runs: Mutex<HashMap<String, Entry>>,
     /// Why the run of a session did not go on, until the next one says so.
     lapses: Mutex<HashMap<String, Lapse>>,
+    /// Rung when the last run is gone.
+    emptied: Notify,
 }
 
 impl Running {
@@ -131,6 +133,22 @@ impl Running {
         {
             map.remove(session);
         }
+        if map.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Waits until none runs here.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let mut rung = std::pin::pin!(self.emptied.notified());
+            // Heard from here on: a run that leaves between the look and the wait rings too.
+            rung.as_mut().enable();
+            if self.is_empty() {
+                return;
+            }
+            rung.await;
+        }
     }
 
     /// The sessions that run here and their epochs.
@@ -165,7 +183,11 @@ impl Running {
             entry.task.inspect(AbortHandle::abort);
             Some((id, entry.handle.epoch))
         });
-        taken.collect()
+        let taken = taken.collect();
+        if map.is_empty() {
+            self.emptied.notify_waiters();
+        }
+        taken
     }
 
     /// Notes why the run of a session did not go on.

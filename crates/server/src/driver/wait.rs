@@ -9,6 +9,7 @@ use session::{Command, Millis, Waiting, What, duty, waiting};
 use super::lease;
 use super::run::{Run, Stopped};
 use crate::clock;
+use crate::config::Config;
 
 /// What a step waits on where the duty alone does not tell: a sandbox that is
 /// being made, a model that is asked again. Shared with the part of the step
@@ -89,7 +90,7 @@ impl Run {
 
     /// How long until the wait that is on lasts.
     fn lasts(&self) -> Duration {
-        let enough = lasting(self);
+        let enough = lasting(&self.app.config);
         let waited = self
             .waits()
             .map_or(0, |wait| clock::now().since(wait.since));
@@ -104,7 +105,7 @@ impl Run {
     /// Says what is waited on, once the wait lasts; once for each wait.
     async fn tell_wait(&mut self) -> Result<(), Stopped> {
         match self.waits() {
-            Some(wait) if clock::now().since(wait.since) >= lasting(self) => {
+            Some(wait) if clock::now().since(wait.since) >= lasting(&self.app.config) => {
                 self.commit(Command::Waiting(wait)).await
             }
             _ => Ok(()),
@@ -113,8 +114,8 @@ impl Run {
 }
 
 /// Milliseconds after which a wait lasts.
-fn lasting(run: &Run) -> i64 {
-    let seconds = run.app.config.turns.waiting_seconds;
+pub(super) fn lasting(config: &Config) -> i64 {
+    let seconds = config.turns.waiting_seconds;
     i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX)
 }
 

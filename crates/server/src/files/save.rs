@@ -3,15 +3,13 @@
 
 use session::fact::Checkpoint as Told;
 use session::id::Noun;
-use session::{Command, Decided, Refusal, decide};
-use store::{Append, Checkpoint, Error, LeaseChange, Projection, SessionRow};
+use session::{Command, Refusal};
+use store::{Checkpoint, Error, SessionRow};
 
 use super::Files;
 use crate::app::App;
+use crate::outside::{self, NotCarried, To};
 use crate::{clock, points};
-
-/// Times to look again when others append meanwhile.
-const TRIES: usize = 16;
 
 /// Why files were not made safe.
 #[derive(Debug, thiserror::Error)]
@@ -106,39 +104,23 @@ async fn append(
     command: &Command,
     made: Option<Checkpoint>,
 ) -> Result<(), NotSaved> {
-    for _ in 0..TRIES {
-        let before = row.state.since;
-        let row = app.store.session(&row.org, &row.id).await?;
+    let to = To {
+        org: &row.org,
+        session: &row.id,
+        key: None,
+        checkpoint: made,
+    };
+    let asleep = matches!(command, Command::Hibernated(_));
+    let made = |now: &SessionRow| {
         // A turn that ran since its files were made safe has changed them.
-        if matches!(command, Command::Hibernated(_)) && row.state.since != before {
-            return Err(Refusal::Busy.into());
+        if asleep && now.state.since != row.state.since {
+            return Err(Refusal::Busy);
         }
-        let now = clock::now();
-        let decided = decide(&row.id, &row.frozen, &row.state, command.clone(), now)?;
-        let Decided { drafts, state } = decided;
-        if drafts.is_empty() {
-            return Ok(());
-        }
-        let append = Append {
-            session: &row.id,
-            head: row.head,
-            epoch: None,
-            at: now,
-            drafts,
-            project: Projection::of(&row.frozen, &row.state, &state, now),
-            lease: LeaseChange::Keep,
-            dedupe: None,
-            settle: None,
-            checkpoint: made.clone(),
-        };
-        match app.store.append(append).await {
-            Ok(events) => {
-                app.metrics.appended(events.len());
-                return Ok(());
-            }
-            Err(Error::Stale { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        Ok(command.clone())
+    };
+    match outside::carry(app, to, made).await {
+        Ok(_) => Ok(()),
+        Err(NotCarried::Refused(refusal, _) | NotCarried::Unmade(refusal)) => Err(refusal.into()),
+        Err(NotCarried::Store(error)) => Err(error.into()),
     }
-    Err(Error::Stale { head: 0 }.into())
 }

@@ -3,7 +3,7 @@
 //! that it is a fork.
 
 use super::{Facts, Refusal, end};
-use crate::fact::{Checkpoint, Fact, Files, Recovery, Restored, YieldReason};
+use crate::fact::{Checkpoint, Fact, Files, Gated, Recovery, Restored, YieldReason};
 use crate::usage::Tokens;
 use crate::{Limits, Waiting};
 
@@ -33,9 +33,11 @@ pub(super) fn model_cut(facts: &mut Facts<'_>, charged: Tokens) -> Result<(), Re
 /// A wait lasts. One that was told already, or is over, is not told again.
 pub(super) fn waiting(facts: &mut Facts<'_>, waiting: Waiting) -> Result<(), Refusal> {
     let state = &facts.state;
-    let told = state.note.as_ref().is_some_and(|note| {
-        (note.what, note.deadline, note.place) == (waiting.what, waiting.deadline, waiting.place)
-    });
+    // A place in line changes all the time; that one stands in line is told once.
+    let told = state
+        .note
+        .as_ref()
+        .is_some_and(|note| (note.what, note.deadline) == (waiting.what, waiting.deadline));
     if told {
         return Ok(());
     }
@@ -84,6 +86,13 @@ pub(super) fn started(facts: &mut Facts<'_>, sandbox: String) -> Result<(), Refu
 pub(super) fn restored(facts: &mut Facts<'_>, restored: Restored) -> Result<(), Refusal> {
     open(facts)?;
     facts.add(Fact::Restored(restored));
+    Ok(())
+}
+
+/// The gate let a secret out, or let something not pass.
+pub(super) fn gated(facts: &mut Facts<'_>, gated: Gated) -> Result<(), Refusal> {
+    open(facts)?;
+    facts.add(Fact::Gated(gated));
     Ok(())
 }
 

@@ -148,6 +148,8 @@ fn noted_words(fact: &Fact) -> Words {
             ("sandbox.started", Internal, body)
         }
         Fact::Restored(restored) => ("sandbox.restored", Internal, json!(restored)),
+        Fact::Gated(gated) if gated.granted => ("egress.granted", Internal, json!(gated)),
+        Fact::Gated(gated) => ("egress.denied", Internal, json!(gated)),
         _ => ("unknown", Internal, json!({})),
     };
     Words::of(Actor::system(), kind, level, body)

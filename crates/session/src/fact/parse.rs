@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Fact, Failure, Family, Message, Outcome, Receipt, TurnEnd, Voice, YieldReason};
+use super::{Fact, Failure, Family, Gated, Message, Outcome, Receipt, TurnEnd, Voice, YieldReason};
 use crate::event::Event;
 use crate::{Call, id, usage::Tokens};
 
@@ -114,6 +114,11 @@ fn noted(event: &Event) -> Result<Fact, &'static str> {
             sandbox: text(body, "sandbox_id")?,
         },
         "sandbox.restored" => Fact::Restored(whole(body, "as_of_seq")?),
+        "egress.denied" => Fact::Gated(whole(body, "host")?),
+        "egress.granted" => Fact::Gated(Gated {
+            granted: true,
+            ..whole(body, "host")?
+        }),
         _ => Fact::Unknown,
     })
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use session::fact::{
-    Checkpoint, Failure, Family, Known, Lapse, Outcome, Receipt, Recovery, Restored, Voice,
+    Checkpoint, Failure, Family, Gated, Known, Lapse, Outcome, Receipt, Recovery, Restored, Voice,
     YieldReason,
 };
 use session::{Command, Event, Level, Limits, Phase, Provider, Reply, Stop, Tokens, Waiting, What};
@@ -118,6 +118,16 @@ fn notes(scene: &mut Scene) {
         reason: "lost".to_owned(),
         skipped: vec!["ckp_2".to_owned()],
     }));
+    for granted in [true, false] {
+        scene.did(Command::Gated(Gated {
+            granted,
+            host: "api.example.com".to_owned(),
+            port: 443,
+            secret: Some("EXAMPLE_KEY".to_owned()),
+            reason: (!granted).then(|| "the secret may not go to this host".to_owned()),
+            times: 2,
+        }));
+    }
     scene.did(Command::SetLimits(Limits {
         usd: session::Usd::dollars(0.5),
         auto_continue: Some(1),

@@ -94,3 +94,33 @@ fn a_lasting_wait_is_told_once_and_forgotten_with_its_step() {
     scene.did(end(YieldReason::Canceled));
     assert!(scene.tell(Command::Waiting(retry)).is_err(), "at rest");
 }
+
+#[test]
+fn a_wait_that_was_told_is_shown_until_it_is_over() {
+    let mut scene = Scene::new();
+    scene.did(send("go"));
+    scene.did(Command::Begin);
+    let retry = Waiting {
+        what: What::Retry,
+        since: scene.now,
+        deadline: Some(scene.now.plus(1000)),
+        next: "the model is asked again".to_owned(),
+        place: None,
+    };
+    scene.did(Command::Waiting(retry));
+    assert_eq!(what(&scene), Some(What::Retry));
+    scene.wait(1000);
+    assert_eq!(what(&scene), Some(What::Model), "it was asked again");
+    scene.replied(asks(&[("a", "bash")]));
+    let sandbox = Waiting {
+        what: What::Sandbox,
+        since: scene.now,
+        deadline: Some(scene.now.plus(30_000)),
+        next: "the call is reported as not run".to_owned(),
+        place: None,
+    };
+    scene.did(Command::Waiting(sandbox));
+    assert_eq!(what(&scene), Some(What::Sandbox));
+    scene.did(Command::SandboxStarted("sbx_1".to_owned()));
+    assert_eq!(what(&scene), Some(What::Tool), "it runs now");
+}

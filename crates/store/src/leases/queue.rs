@@ -55,6 +55,9 @@ pub(super) const LINES: &str = "WITH RECURSIVE line (org) AS ( \
 /// Whether any org waits: `NULL` if none does.
 pub(super) const FIRST: &str = "SELECT MIN(s.org) FROM sessions s \
     WHERE s.due IS NOT NULL AND s.node IS NULL AND s.placed = 0";
+/// Who of an org came into its line between two moments, in the order of coming.
+const CAME: &str = "SELECT id, due FROM sessions WHERE org = $1 AND due >= $2 AND due <= $3 \
+    AND node IS NULL AND placed = 0 ORDER BY due, id LIMIT $4";
 const PLACED: &str = "SELECT COUNT(*) FROM sessions WHERE org = $1 AND placed = 1";
 const NEXT: &str = "SELECT id, due FROM sessions WHERE org = $1 AND due <= $2 AND node IS NULL AND placed = 0 \
     ORDER BY due, id LIMIT $3 FOR UPDATE SKIP LOCKED";
@@ -184,7 +187,50 @@ pub(crate) async fn room(tx: &mut Tx<'_>, org: &str, most: usize) -> Result<bool
     Ok(tx.alone_in_org(org).await? && placed(tx, org).await? < most)
 }
 
+/// One that stands in line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InLine {
+    /// Whose session.
+    pub org: String,
+    /// Which.
+    pub session: String,
+    /// When it came into the line.
+    pub since: Millis,
+}
+
 impl Store {
+    /// Those in line that came between two moments, both included, at most `limit`
+    /// of each org, in the order of coming.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn in_line(
+        &self,
+        from: Millis,
+        until: Millis,
+        limit: u64,
+    ) -> Result<Vec<InLine>, Error> {
+        let first = self.db().row(FIRST, []).await?;
+        let waits = first.map(|mut row| row.opt_text()).transpose()?.flatten();
+        if waits.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for mut line in self.db().rows(LINES, []).await? {
+            let org = line.text()?;
+            let came = values![&org, from, until, limit];
+            for mut row in self.db().rows(CAME, came).await? {
+                found.push(InLine {
+                    org: org.clone(),
+                    session: row.text()?,
+                    since: row.millis()?,
+                });
+            }
+        }
+        found.sort_by_key(|one| one.since);
+        Ok(found)
+    }
+
     /// How many of its org stand in line up to this session: 1 comes next.
     /// `None` if it does not stand in line.
     ///
@@ -204,7 +250,7 @@ impl Store {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(super) fn queries() -> Vec<String> {
-    [FIRST, LINES, PLACED, NEXT, ANY, IN_LINE, BEFORE]
+    [FIRST, LINES, CAME, PLACED, NEXT, ANY, IN_LINE, BEFORE]
         .map(str::to_owned)
         .into()
 }

@@ -19,6 +19,7 @@ both!(
     one_that_was_not_begun_gives_its_place_back,
     a_birth_takes_a_place_and_never_overtakes,
     a_place_in_line_is_told,
+    those_in_line_are_found_by_when_they_came,
     many_nodes_together_never_exceed_the_quota,
 );
 
@@ -274,4 +275,41 @@ async fn many_nodes_together_never_exceed_the_quota(bed: Bed) {
     }
     nodes.join_all().await;
     assert_eq!(left.load(SeqCst), 0, "everyone had a turn");
+}
+
+async fn those_in_line_are_found_by_when_they_came(bed: Bed) {
+    let store = bed.open().await;
+    let found = |from, until, limit| {
+        let store = store.clone();
+        async move {
+            let found = store.in_line(Millis(from), Millis(until), limit).await;
+            let told = found.unwrap().into_iter();
+            told.map(|one| (one.org, one.session, one.since.0))
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(found(0, 9000, 9).await, []);
+    for (org, id, since) in [
+        (ORG, "ses_a", 100),
+        (ORG, "ses_b", 300),
+        ("org_other", "ses_c", 200),
+    ] {
+        waiting(&store, org, id, since).await;
+    }
+    let line = |org: &str, id: &str, since| (org.to_owned(), id.to_owned(), since);
+    let (a, b, c) = (
+        line(ORG, "ses_a", 100),
+        line(ORG, "ses_b", 300),
+        line("org_other", "ses_c", 200),
+    );
+    assert_eq!(
+        found(100, 300, 9).await,
+        [a.clone(), c.clone(), b.clone()],
+        "both ends are included"
+    );
+    assert_eq!(found(0, 299, 9).await, [a.clone(), c.clone()]);
+    assert_eq!(found(0, 9000, 1).await, [a, c], "so many of each org");
+    let claimed = claim(&store, "n", 3, &at_most(9)).await;
+    assert_eq!(claimed.len(), 3);
+    assert_eq!(found(0, 9000, 9).await, [], "who runs stands in no line");
 }

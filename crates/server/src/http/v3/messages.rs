@@ -10,13 +10,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::command::{Carried, carry};
+use super::command::carry;
 use super::said::{Envelope, KEY, Said};
 use crate::app::App;
 use crate::http::auth::Steers;
 use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
 use crate::http::problem::{ErrorEnvelope, Problem};
+use crate::outside::Carried;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {

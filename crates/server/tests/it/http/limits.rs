@@ -177,6 +177,14 @@ async fn a_session_that_is_not_at_rest_says_what_it_waits_on() {
         .await;
     let shown = server.get(&format!("/v3/sessions/{queued}")).await;
     assert_eq!(shown["waiting_on"]["what"], "quota", "{shown}");
+    let told = server.until(&queued, is("session.waiting")).await;
+    let body = &told["body"];
+    assert_eq!(
+        (&body["what"], &body["place"]),
+        (&json!("quota"), &json!(1)),
+        "{told}"
+    );
+    assert_eq!(told["level"], "progress");
     server
         .post(&format!("/v3/sessions/{busy}/cancel"), json!({}))
         .await;
