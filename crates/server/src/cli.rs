@@ -2,7 +2,7 @@
 //!
 //! Commands about agents, sessions and credentials are clients of the HTTP face
 //! like any other program and know nothing of the store. `serve`, `demo`,
-//! `rehearse`, `key`, `config` and `doctor` act on this machine.
+//! `rehearse`, `key`, `runtime`, `config` and `doctor` act on this machine.
 
 mod agent;
 mod api;
@@ -30,6 +30,7 @@ mod reference;
 mod rehearse;
 mod remember;
 mod render;
+mod runtime;
 mod secret;
 mod serve;
 mod session;
@@ -110,6 +111,9 @@ enum Command {
     Doctor(Box<doctor::Doctor>),
     /// Break servers of its own on this machine and tell whether the promises were kept
     Drill(Box<drill::Drill>),
+    /// Install and look after the runtimes that agents can use, on the server's machine
+    #[command(subcommand, visible_alias = "runtimes")]
+    Runtime(runtime::RuntimeCommand),
     /// Serve the rehearsal model over the Anthropic and OpenAI APIs
     Rehearse(rehearse::Rehearse),
     /// Print a completion script for a shell
@@ -202,6 +206,7 @@ fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), 
         Command::Key(command) => until_interrupted(key::run(context, command)),
         Command::Doctor(doctor) => until_interrupted(doctor::run(context, *doctor)),
         Command::Drill(wanted) => until_interrupted(drill::run(context, *wanted)),
+        Command::Runtime(command) => until_interrupted(runtime::run(context, command)),
         Command::Rehearse(rehearse) => until_interrupted(rehearse::run(context, rehearse)),
     }
 }
@@ -255,6 +260,11 @@ mod tests {
             "oc serve --listen 127.0.0.1:0 --data d --config c.toml",
             "oc demo --data d --listen 127.0.0.1:1 --stop",
             "oc rehearse --listen 127.0.0.1:9900",
+            "oc runtime list --data d",
+            "oc runtime install claude",
+            "oc runtime install codex --version 0.163.0 --registry http://h --runtimes r",
+            "oc runtime add mine --dir d --command brain.py",
+            "oc runtime remove mine",
             "oc key create --name x",
             "oc key list",
             "oc key revoke key_1",

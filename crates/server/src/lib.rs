@@ -12,6 +12,7 @@
 //! * [`drill`] breaks servers of its own and compares; it knows them from
 //!   outside only.
 //! * [`points`] are the moments at which a drill may crash a process.
+//! * [`runtimes`] are the engines and programs installed beside us.
 //! * [`cli`] is a client of the HTTP face like any other.
 
 pub mod app;
@@ -29,5 +30,6 @@ pub mod node;
 pub mod outside;
 pub mod points;
 pub mod prompts;
+pub mod runtimes;
 pub mod sweep;
 pub mod tools;

@@ -1,10 +1,11 @@
 //! Shows that something slow is going on: on standard error, on a terminal only,
 //! and gone without a trace when it is done.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::Write;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::out::Out;
 
@@ -50,6 +51,31 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+}
+
+/// Shows how far something is, for as long as it lives; quietly for programs.
+pub(super) struct Bar {
+    out: Out,
+    line: Option<Line>,
+    shown: Cell<Option<Instant>>,
+}
+
+impl Bar {
+    /// Nothing is shown yet.
+    pub(super) fn new(out: Out) -> Self {
+        let line = (!out.json && out.err_terminal).then(|| Line);
+        let shown = Cell::new(None);
+        Self { out, line, shown }
+    }
+
+    /// Shows this, unless something was shown a moment ago.
+    pub(super) fn show(&self, text: &str) {
+        let Some(line) = &self.line else { return };
+        if self.shown.get().is_none_or(|at| at.elapsed() >= TICK) {
+            self.shown.set(Some(Instant::now()));
+            line.show(&self.out.err.dim(text));
+        }
     }
 }
 

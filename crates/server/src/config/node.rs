@@ -17,6 +17,8 @@ options! {
         "OC_DATABASE_URL" (hide_env_values = true) database_url: Secret;
         /// Folder of large bodies and of checkpoints, shared by all nodes; blobs in the data folder if not set
         "OC_BLOBS" blobs: PathBuf;
+        /// Folder of installed runtimes; runtimes in the data folder if not set
+        "OC_RUNTIMES" runtimes: PathBuf;
         /// Address clients reach the server at, for links it hands out
         "OC_PUBLIC_URL" public_url: String;
         /// First API key to make, as osb_ and 64 hex digits (automation)
@@ -55,6 +57,13 @@ impl Node {
         self.blobs.clone().unwrap_or_else(own)
     }
 
+    /// The folder of installed runtimes.
+    #[must_use]
+    pub fn runtimes(&self) -> PathBuf {
+        let own = || self.data.join("runtimes");
+        self.runtimes.clone().unwrap_or_else(own)
+    }
+
     /// The address for links, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
@@ -75,15 +84,18 @@ mod tests {
         };
         let node = node.fill().check().unwrap();
         assert_eq!(node.blobs(), PathBuf::from("/d/blobs"));
+        assert_eq!(node.runtimes(), PathBuf::from("/d/runtimes"));
         assert_eq!(node.url(), "http://127.0.0.1:8080");
         let node = Given {
             blobs: Some("/b".into()),
+            runtimes: Some("/r".into()),
             public_url: Some("https://oc.example.com/".into()),
             database_url: Some(String::new().into()),
             ..Given::default()
         };
         let node = node.fill().check().unwrap();
         assert_eq!(node.blobs(), PathBuf::from("/b"));
+        assert_eq!(node.runtimes(), PathBuf::from("/r"));
         assert_eq!(node.url(), "https://oc.example.com");
         assert!(node.database_url.is_none(), "an empty variable is unset");
     }

@@ -7,6 +7,7 @@ mod follow;
 mod keep;
 mod local;
 mod login;
+mod runtime;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

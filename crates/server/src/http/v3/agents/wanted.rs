@@ -17,6 +17,7 @@ use crate::http::json::Sent;
 use crate::http::problem::Problem;
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::price;
+use crate::runtimes::Runtimes;
 
 /// Most characters of a name.
 const NAME: usize = 128;
@@ -105,8 +106,9 @@ pub async fn new_agent(app: &App, org: String, sent: &Sent) -> Result<NewAgent, 
     let wanted: CreateAgent = sent.parse()?;
     let policy = policy(sent, Policy::default())?;
     let name = short(need(wanted.name, "name")?, "name", NAME)?;
-    let runtime = runtime::built(wanted.runtime.as_deref())?;
-    let model = model(need(wanted.model, "model")?, runtime)?;
+    let runtimes = Runtimes::new(app.config.node.runtimes());
+    let runtime = runtime::known(&runtimes, wanted.runtime.as_deref())?;
+    let model = model(need(wanted.model, "model")?, &runtime)?;
     let prompt = prompt(need(wanted.prompt, "prompt")?)?;
     let limits = wanted.limits.map(|limits| limits.0.into());
     let limits: Limits = limits.unwrap_or_default();
@@ -118,7 +120,7 @@ pub async fn new_agent(app: &App, org: String, sent: &Sent) -> Result<NewAgent, 
         id: clock::fresh(Noun::Agent),
         revision: clock::fresh(Noun::Revision),
         name,
-        runtime: runtime.to_owned(),
+        runtime,
         prompt_hash: hash(&prompt),
         prompt,
         key: wanted
