@@ -3,6 +3,7 @@
 //!
 //! * [`Model`] is the interface; [`Models`] knows who implements it.
 //! * The providers: the Anthropic Messages API and the OpenAI Responses API.
+//! * [`Engines`] are other people's programs that think by a provider's API.
 //! * [`Rehearsal`] plays a script, for free and without a key;
 //!   [`rehearse_router`] serves it over both providers' HTTP interfaces.
 //!
@@ -11,6 +12,8 @@
 mod anthropic;
 mod api;
 mod count;
+mod door;
+mod engine;
 mod error;
 mod model;
 mod models;
@@ -27,6 +30,7 @@ mod table;
 mod wire;
 
 pub use count::most_tokens;
+pub use engine::{EngineConfig, Engines, Place, Reach, Spawn, Start, Stream};
 pub use error::{ErrorKind, ModelError};
 pub use model::{Ask, Delta, Deltas, Model, Purpose};
 pub use models::{BrainConfig, ConfigError, Models};

@@ -9,7 +9,7 @@ use session::{ModelRef, Prices, Provider};
 use crate::api::Api;
 use crate::remote::Remote;
 use crate::wire::client::connections;
-use crate::{Model, Patience, Rehearsal, prices, table};
+use crate::{Model, Patience, Rehearsal, prices, rehearse_router, table};
 
 /// How to reach the providers.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,9 +56,12 @@ pub enum ConfigError {
 /// All models of a server.
 #[derive(Debug, Clone)]
 pub struct Models {
-    anthropic: Arc<dyn Model>,
-    openai: Arc<dyn Model>,
+    anthropic: Arc<Remote>,
+    openai: Arc<Remote>,
     test: Arc<dyn Model>,
+    /// Rehearsals behind either API, for engines that speak only one.
+    test_messages: Arc<Remote>,
+    test_responses: Arc<Remote>,
     prices: Arc<BTreeMap<String, Prices>>,
 }
 
@@ -71,10 +74,14 @@ impl Models {
         let client = connections()?;
         let (http, patience) = (config.allow_http, config.patience);
         let remote = |api, base: &str| Remote::new(api, &client, base, http, patience);
+        let rehearsals = rehearse_router();
+        let here = |api| Remote::here(api, &rehearsals, patience).map(Arc::new);
         Ok(Self {
             anthropic: Arc::new(remote(Api::Messages, &config.anthropic_base_url)?),
             openai: Arc::new(remote(Api::Responses, &config.openai_base_url)?),
             test: Arc::new(Rehearsal::new(config.patience)),
+            test_messages: here(Api::Messages)?,
+            test_responses: here(Api::Responses)?,
             prices: Arc::new(config.prices),
         })
     }
@@ -86,6 +93,17 @@ impl Models {
             Provider::Anthropic => self.anthropic.clone(),
             Provider::OpenAi => self.openai.clone(),
             Provider::Test => self.test.clone(),
+        }
+    }
+
+    /// Who answers for that model to an engine that speaks this API.
+    pub(crate) fn behind(&self, api: Api, provider: Provider) -> Option<&Remote> {
+        match (api, provider) {
+            (Api::Messages, Provider::Anthropic) => Some(&self.anthropic),
+            (Api::Responses, Provider::OpenAi) => Some(&self.openai),
+            (Api::Messages, Provider::Test) => Some(&self.test_messages),
+            (Api::Responses, Provider::Test) => Some(&self.test_responses),
+            _ => None,
         }
     }
 

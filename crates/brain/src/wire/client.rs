@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
+use axum::Router;
+use bytes::Bytes;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Body, Client, Response, Url};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
@@ -22,8 +26,16 @@ const IDLE: Duration = Duration::from_secs(50);
 /// An address of a provider, and the connections to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    pub url: Url,
-    pub client: Client,
+    url: Url,
+    by: By,
+}
+
+/// Who carries a request there.
+#[derive(Debug, Clone)]
+enum By {
+    Net(Client),
+    /// Nobody has to: what answers is in this process.
+    Here(Router),
 }
 
 impl Endpoint {
@@ -44,8 +56,44 @@ impl Endpoint {
             "http" => return Err(ConfigError::Insecure(base.to_owned())),
             _ => return Err(bad()),
         }
-        let client = client.clone();
-        Ok(Self { url, client })
+        let by = By::Net(client.clone());
+        Ok(Self { url, by })
+    }
+
+    /// That path of a server inside this process.
+    pub fn here(router: &Router, path: &str) -> Result<Self, ConfigError> {
+        let base = "http://rehearsal.invalid";
+        let url = Url::parse(&format!("{base}{path}"));
+        let url = url.map_err(|_| ConfigError::BadUrl(path.to_owned()))?;
+        let by = By::Here(router.clone());
+        Ok(Self { url, by })
+    }
+
+    /// Sends a document there, and gives the head of the answer.
+    pub async fn post(
+        &self,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Response, reqwest::Error> {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        match &self.by {
+            By::Net(client) => {
+                let request = client.post(self.url.clone()).headers(headers);
+                request.body(body).send().await
+            }
+            By::Here(router) => {
+                let mut request = hyper::Request::new(axum::body::Body::from(body));
+                *request.method_mut() = hyper::Method::POST;
+                *request.headers_mut() = headers;
+                if let Ok(uri) = self.url.path().parse() {
+                    *request.uri_mut() = uri;
+                }
+                let Ok(response) = TowerToHyperService::new(router.clone()).call(request).await;
+                let (head, body) = response.into_parts();
+                let body = Body::wrap_stream(body.into_data_stream());
+                Ok(hyper::Response::from_parts(head, body).into())
+            }
+        }
     }
 }
 

@@ -44,7 +44,11 @@ pub(crate) fn conversation(items: &[Item]) -> Vec<Entry<'_>> {
     loop {
         let at = rest.iter().position(is_answer).unwrap_or(rest.len());
         let user = user(open, &rest[..at]);
-        let pause = open.is_some_and(|reply| reply.stop == Stop::Pause);
+        // An answer that was skipped still answered: the pause is over.
+        let over = rest[..at]
+            .iter()
+            .any(|item| matches!(item, Item::Assistant(_)));
+        let pause = !over && open.is_some_and(|reply| reply.stop == Stop::Pause);
         if !(pause && is_empty(&user)) {
             entries.push(spoken(user, open.is_none()));
         }

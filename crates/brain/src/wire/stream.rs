@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -30,6 +30,8 @@ pub(crate) struct Events {
     ready: VecDeque<Event>,
     gap: Duration,
     left: u64,
+    /// The bytes so far, where somebody wants them.
+    pub record: Option<Vec<u8>>,
 }
 
 /// Sends a request whose answer is a stream of events.
@@ -38,6 +40,7 @@ pub(crate) async fn open(
     headers: HeaderMap,
     body: Bytes,
     patience: &Patience,
+    record: bool,
 ) -> Result<Events, ModelError> {
     let first = Instant::now() + patience.first_byte;
     let response = post(endpoint, headers, body, patience).await?;
@@ -49,6 +52,7 @@ pub(crate) async fn open(
         ready: VecDeque::new(),
         gap: patience.gap,
         left: LONGEST,
+        record: record.then(Vec::new),
     };
     events.fill(first).await?;
     Ok(events)
@@ -81,15 +85,12 @@ pub(crate) async fn document(
 /// Sends a request and waits for the head of a good answer.
 async fn post(
     endpoint: &Endpoint,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
     body: Bytes,
     patience: &Patience,
 ) -> Result<Response, ModelError> {
     let first = Instant::now() + patience.first_byte;
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let request = endpoint.client.post(endpoint.url.clone());
-    let sent = request.headers(headers).body(body).send();
-    let response = timeout_at(first, sent)
+    let response = timeout_at(first, endpoint.post(headers, body))
         .await
         .map_err(|_| silent("did not begin to answer", patience.first_byte))?
         .map_err(|error| unreachable(&error))?;
@@ -128,6 +129,9 @@ impl Events {
         let long = || ModelError::broken("The answer is longer than any answer should be.");
         let left = self.left.checked_sub(bytes.len() as u64);
         self.left = left.ok_or_else(long)?;
+        if let Some(record) = &mut self.record {
+            record.extend_from_slice(&bytes);
+        }
         let events = self.reader.feed(&bytes).map_err(|_| long())?;
         self.ready.extend(events);
         Ok(true)

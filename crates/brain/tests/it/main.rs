@@ -4,7 +4,9 @@
 mod cancel;
 mod conversations;
 mod counts;
+mod engine;
 mod failures;
+
 mod golden;
 mod hall;
 mod random;

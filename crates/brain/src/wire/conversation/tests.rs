@@ -108,6 +108,11 @@ fn each_transcript_has_its_two_sides() {
             ],
             "U(a) A A A U(b)",
         ),
+        // An empty answer ends a pause as any other does.
+        (
+            vec![message("a"), answer(&[], Stop::Pause), hollow()],
+            "U(a) A U(go-on)",
+        ),
         (vec![end(), message("a")], "U(nothing) A U(a)"),
         (
             vec![message("a"), hollow(), message("b"), hollow()],

@@ -1,0 +1,104 @@
+//! One connection of an engine: HTTP/1.1, and behind it nothing but the door.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+
+use super::{Doors, Knock, Told};
+
+/// Largest request of an engine, in bytes.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// Longest time for an engine to send one.
+const SENDING: Duration = Duration::from_secs(60);
+
+/// Serves one connection of that session's engine until it is closed.
+pub(crate) async fn serve(
+    doors: Arc<Doors>,
+    session: &str,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+) {
+    let serve = service_fn(|request| {
+        let doors = doors.clone();
+        async move { Ok::<_, Infallible>(answer(&doors, session, request.map(Body::new)).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(SENDING);
+    let talk = builder.serve_connection(TokioIo::new(stream), serve);
+    if let Err(error) = talk.await {
+        tracing::debug!(session, %error, "a connection of an engine broke");
+    }
+}
+
+async fn answer(doors: &Doors, session: &str, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let known = path.ends_with("/messages") || path.ends_with("/responses");
+    match head.method {
+        // Engines look whether anybody is there before they ask.
+        Method::HEAD => return Response::default(),
+        Method::POST if known => {}
+        _ => return refused(StatusCode::NOT_FOUND, "There is nothing here."),
+    }
+    let door = doors.of(session);
+    let Some(door) = door.filter(|door| key(&head.headers).is_some_and(|key| door.admits(key)))
+    else {
+        return refused(StatusCode::UNAUTHORIZED, "This key is not known here.");
+    };
+    let Ok(Ok(body)) = tokio::time::timeout(SENDING, to_bytes(body, LARGEST)).await else {
+        return refused(StatusCode::BAD_REQUEST, "The request did not come whole.");
+    };
+    let (answer, told) = oneshot::channel();
+    let headers = head.headers;
+    let knock = Knock {
+        headers,
+        body,
+        answer,
+    };
+    if door.knocks.try_send(knock).is_err() {
+        return refused(StatusCode::TOO_MANY_REQUESTS, "Too much is asked at once.");
+    }
+    match told.await {
+        Ok(Told::Answer(bytes)) => {
+            let mut response = Response::new(Body::from(bytes));
+            let kind = hyper::header::HeaderValue::from_static("text/event-stream");
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+            response
+        }
+        Ok(Told::No(why)) => refused(StatusCode::BAD_REQUEST, why),
+        Err(_) => refused(StatusCode::GONE, "Nobody waits for this any more."),
+    }
+}
+
+/// The key of a request, whichever provider's way it is shown in.
+fn key(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let bearer = || text(AUTHORIZATION.as_str())?.strip_prefix("Bearer ");
+    text("x-api-key").or_else(bearer)
+}
+
+/// A refusal in the words of either provider.
+fn refused(status: StatusCode, why: &str) -> Response<Body> {
+    let error = json!({ "type": "invalid_request_error", "message": why });
+    let body = json!({ "type": "error", "error": error }).to_string();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let kind = hyper::header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    // So that no engine asks again by itself.
+    let never = hyper::header::HeaderValue::from_static("false");
+    response.headers_mut().insert("x-should-retry", never);
+    response
+}

@@ -1,0 +1,145 @@
+//! Real engines as plain child processes, whose door is a port of this machine.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use brain::{EngineConfig, Engines, Model, Models, Place, Spawn, Start};
+use futures::FutureExt;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, join};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+/// Where `oc runtime install` puts runtimes, for tests.
+fn runtimes() -> PathBuf {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/runtimes");
+    std::env::var_os("OC_TEST_RUNTIMES").map_or(default.into(), PathBuf::from)
+}
+
+/// The folder of that runtime's newest version.
+fn folder(runtime: &str) -> PathBuf {
+    let all = runtimes().join(runtime);
+    let found = std::fs::read_dir(&all).ok().and_then(|entries| {
+        let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        folders.filter(|path| path.is_dir()).max()
+    });
+    found.unwrap_or_else(|| panic!("no {}: run scripts/install-test-deps", all.display()))
+}
+
+/// Engines, and what was started for them.
+pub struct Stage {
+    pub engines: Engines,
+    pub model: Arc<dyn Model>,
+    pub started: Arc<Mutex<Vec<Started>>>,
+}
+
+/// One engine that was started.
+#[derive(Debug, Clone)]
+pub struct Started {
+    pub pid: u32,
+    pub start: Start,
+}
+
+impl Stage {
+    pub fn open(runtime: &str, models: Models) -> Self {
+        Self::with(runtime, models, EngineConfig::default())
+    }
+
+    pub fn with(runtime: &str, models: Models, config: EngineConfig) -> Self {
+        let started = Arc::new(Mutex::new(vec![]));
+        let engines = Arc::new(OnceLock::new());
+        let engines_of = engines.clone();
+        let list = started.clone();
+        let spawn: Spawn = Arc::new(move |start| {
+            let (engines, list) = (engines_of.clone(), list.clone());
+            async move { Ok(place(start, engines.get().cloned().unwrap(), list).await) }.boxed()
+        });
+        let made = Engines::new(models, spawn, config);
+        engines.set(made.clone()).unwrap();
+        Self {
+            model: made.for_runtime(runtime).unwrap(),
+            engines: made,
+            started,
+        }
+    }
+
+    /// Engines that were started so far.
+    pub fn starts(&self) -> usize {
+        self.started.lock().unwrap().len()
+    }
+
+    /// Kills the newest engine, as a machine would that is out of memory.
+    pub fn kill(&self) {
+        let pid = self.started.lock().unwrap().last().unwrap().pid;
+        let killed = std::process::Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+}
+
+/// What lives as long as an engine.
+struct Hold {
+    _home: TempDir,
+    _door: JoinSet<()>,
+    _child: Child,
+}
+
+async fn place(start: Start, engines: Engines, list: Arc<Mutex<Vec<Started>>>) -> Place {
+    let home = tempfile::tempdir().unwrap();
+    for (path, content) in &start.files {
+        std::fs::write(home.path().join(path), content).unwrap();
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let door = format!("http://{}", listener.local_addr().unwrap());
+    let told = |text: &String| text.replace("http://192.0.2.1", &door);
+    let program = folder(&start.runtime).join(&start.command[0]);
+    let mut child = Command::new(program)
+        .args(start.command[1..].iter().map(told))
+        .env_clear()
+        .envs(start.env.iter().map(|(name, value)| (name, told(value))))
+        .env("HOME", home.path())
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(home.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let stdio = join(child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    let stderr = Arc::new(tokio::sync::Mutex::new(child.stderr.take().unwrap()));
+    let pid = child.id().unwrap();
+    let session = start.session.clone();
+    list.lock().unwrap().push(Started { pid, start });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(doors(listener, engines, session));
+    Place {
+        stdio: Box::new(stdio),
+        reach: Arc::new(|_| async { Err(std::io::ErrorKind::Unsupported.into()) }.boxed()),
+        last_words: Arc::new(move || {
+            let stderr = stderr.clone();
+            async move {
+                let mut words = vec![0; 8192];
+                let read = stderr.lock().await.read(&mut words).await.unwrap_or(0);
+                String::from_utf8_lossy(&words[..read]).into_owned()
+            }
+            .boxed()
+        }),
+        hold: Box::new(Hold {
+            _home: home,
+            _door: tasks,
+            _child: child,
+        }),
+    }
+}
+
+async fn doors(listener: TcpListener, engines: Engines, session: String) {
+    let mut talks = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (engines, session) = (engines.clone(), session.clone());
+        talks.spawn(async move { engines.serve(&session, stream).await });
+    }
+}
