@@ -25,8 +25,10 @@ pub struct Plan {
     pub cwd: CString,
     /// Its standard input.
     pub stdin: OwnedFd,
-    /// Its standard output and error.
+    /// Its standard output.
     pub output: OwnedFd,
+    /// Its standard error, if that is another.
+    pub errors: Option<OwnedFd>,
     /// The cgroup it starts in.
     pub cgroup: Option<OwnedFd>,
     /// Deny it `clone3`, whose flags a filter cannot see.
@@ -62,6 +64,7 @@ pub fn spawn(plan: Plan) -> Result<i32, NotStarted> {
     let fds = [
         plan.stdin.as_raw_fd(),
         plan.output.as_raw_fd(),
+        plan.errors.as_ref().unwrap_or(&plan.output).as_raw_fd(),
         tell.as_raw_fd(),
     ];
     let cgroup = plan.cgroup.as_ref().map(AsRawFd::as_raw_fd);
@@ -117,7 +120,7 @@ fn fork_into(cgroup: Option<RawFd>) -> io::Result<i32> {
 /// # Safety
 /// Only in a child, which it never leaves. The pointers end with a null.
 unsafe fn become_command(
-    [stdin, output, tell]: [RawFd; 3],
+    [stdin, output, errors, tell]: [RawFd; 4],
     plan: &Plan,
     programs: &[*const libc::c_char],
     argv: &[*const libc::c_char],
@@ -128,7 +131,7 @@ unsafe fn become_command(
         libc::setsid();
         libc::dup2(stdin, 0);
         libc::dup2(output, 1);
-        libc::dup2(output, 2);
+        libc::dup2(errors, 2);
         let tell = keep_only(tell);
         reset_signals();
         if libc::chdir(plan.cwd.as_ptr()) != 0 {

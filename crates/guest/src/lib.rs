@@ -3,8 +3,8 @@
 //!
 //! * [`frame`] is the byte format, [`mux`] carries many streams over one
 //!   connection with a credit window each.
-//! * [`request`] says what either side may open a stream for; [`exec`] and
-//!   [`file`] are its nouns.
+//! * [`request`] says what either side may open a stream for; [`exec`], [`file`]
+//!   and [`pipe`] are its nouns.
 //! * The rest is the program: [`boot`], [`serve`], [`runs`], [`files`], [`net`].
 //!
 //! What this crate may not know: who asks, sessions, where a sandbox comes from.
@@ -19,6 +19,7 @@ pub mod gauge;
 pub mod mux;
 pub mod net;
 pub mod output;
+pub mod pipe;
 pub mod reap;
 pub mod request;
 pub mod run;

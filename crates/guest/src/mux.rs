@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::frame::{Frame, FrameError, FrameReader};
-pub use half::{Channel, Item, Receiving, Sending};
+pub use half::{Channel, Item, Receiving, Room, Sending};
 pub use run::Running;
 use table::Table;
 

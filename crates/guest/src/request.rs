@@ -49,6 +49,13 @@ pub enum Open {
         /// The port on the sandbox's loopback.
         port: u16,
     },
+    /// Host to guest: a program's input and output. The description of the
+    /// program comes as the stream's first bytes; then as [`Open::Dial`]. A JSON
+    /// of [`PipeEnd`](crate::pipe::PipeEnd) is told last.
+    Pipe {
+        /// Bytes of the JSON of [`Pipe`](crate::pipe::Pipe).
+        len: u32,
+    },
 }
 
 /// Told on a dialled stream once the connection stands.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::net::unix::pipe;
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use crate::exec::{Exec, Exhausted, KillReason, Receipt};
 use crate::gauge::{Gauge, Reading};
@@ -21,8 +21,6 @@ use crate::tree::Tree;
 
 /// What a terminated command may take to end by itself.
 const GRACE: Duration = Duration::from_millis(400);
-/// How long everything it started may take to be gone after a kill.
-const GONE: Duration = Duration::from_secs(2);
 /// A pipe holds no more than this: what the command itself wrote is in the first so many bytes.
 const PIPE: usize = 64 * 1024;
 
@@ -120,25 +118,7 @@ impl Run {
             self.stop.send_replace(true);
             self.finished().await;
         }
-        self.raze(reaper).await;
-    }
-
-    /// Kills what is left until nothing is.
-    async fn raze(&self, reaper: &Reaper) {
-        let mut reaped = reaper.reaped();
-        // What cannot be killed is stuck in the kernel; waiting longer would not help.
-        let _ = timeout(GONE, async {
-            loop {
-                reaped.mark_unchanged();
-                self.tree.kill();
-                if self.tree.members().is_empty() {
-                    return;
-                }
-                // A child of theirs, not ours, may be the last: look again by itself.
-                let _ = timeout(Duration::from_millis(20), reaped.changed()).await;
-            }
-        })
-        .await;
+        self.tree.raze(reaper).await;
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -194,7 +174,7 @@ impl Run {
             }
         };
         if killed.is_some() {
-            self.raze(reaper).await;
+            self.tree.raze(reaper).await;
         }
         open = open && self.drain(&follow.pipe, &mut buf);
         self.conclude(ended, killed, gauge.met_since(follow.before));
@@ -247,7 +227,7 @@ impl Run {
 }
 
 /// The next bytes; `None` when nobody can write any more.
-async fn read<'a>(pipe: &pipe::Receiver, buf: &'a mut [u8]) -> Option<&'a [u8]> {
+pub(crate) async fn read<'a>(pipe: &pipe::Receiver, buf: &'a mut [u8]) -> Option<&'a [u8]> {
     loop {
         pipe.readable().await.ok()?;
         match pipe.try_read(buf) {

@@ -3,27 +3,23 @@
 //! This is where "at most once" is kept: an id is entered before its effect
 //! begins, and its name outlives its result.
 
+mod start;
+
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::ffi::CString;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::boot::Boot;
-use crate::child::{self, NotStarted, Plan};
-use crate::exec::{Exec, Exhausted, SHELL};
+use crate::exec::Exec;
 use crate::gauge::Gauge;
-use crate::output::Output;
 use crate::reap::Reaper;
 use crate::request::Answer;
-use crate::run::{Follow, Run, discard};
-use crate::sys;
-use crate::tree::{MARK, Tree};
+use crate::run::{Run, discard};
 
 /// Results kept until acknowledged; a caller who never does is stopped here.
 const MAX_UNACKED: usize = 1024;
@@ -200,137 +196,6 @@ impl Runs {
     /// What the launcher said.
     pub fn boot(&self) -> &Boot {
         &self.boot
-    }
-
-    fn start(&self, exec: &Exec) -> (Run, Option<Follow>) {
-        let before = self.gauge.read();
-        let now = now_ms();
-        match self.try_start(exec) {
-            Ok((pid, tree, pipe)) => {
-                child::first_to_go(pid);
-                let ended = self.reaper.expect(pid);
-                let spool = self.boot.spool_fd.map(sys::inherited);
-                let output = Output::new(exec.output_cap, exec.spool_cap, spool);
-                let timeout = exec.timeout_ms.map(Duration::from_millis);
-                (
-                    Run::new(output, tree, now),
-                    Some(Follow {
-                        pipe,
-                        ended,
-                        timeout,
-                        before,
-                    }),
-                )
-            }
-            Err((code, why)) => {
-                let met = self.gauge.met_since(before);
-                let met = met
-                    .into_iter()
-                    .filter(|m| !matches!(m, Exhausted::Memory { .. }));
-                (Run::failed(exec, code, &why, met.collect(), now), None)
-            }
-        }
-    }
-
-    fn try_start(&self, exec: &Exec) -> Result<(i32, Tree, pipe::Receiver), (i32, String)> {
-        let cannot = |what: &str| {
-            let what = what.to_owned();
-            move |error: std::io::Error| (126, format!("{what}: {error}\n"))
-        };
-        let (from, to) = std::io::pipe().map_err(cannot("no pipe"))?;
-        let from = pipe::Receiver::from_owned_fd(from.into()).map_err(cannot("no pipe"))?;
-        let cgroup = self.boot.cgroup_fd.and_then(|fd| {
-            Tree::cgroup(
-                sys::inherited(fd),
-                self.count.fetch_add(1, Ordering::Relaxed),
-            )
-            .ok()
-        });
-        let plan = self.plan(exec, to.into(), cgroup.as_ref())?;
-        let name = exec.argv.first().map(String::as_str).unwrap_or_default();
-        let pid = child::spawn(plan).map_err(|error| match error {
-            NotStarted::Fork(error) => (126, format!("no process can be started: {error}\n")),
-            NotStarted::Cwd(error) => (
-                126,
-                format!(
-                    "{}: {error}\n",
-                    exec.cwd.as_deref().unwrap_or(&self.boot.workspace)
-                ),
-            ),
-            NotStarted::Exec(error) => {
-                let code = if error.kind() == std::io::ErrorKind::NotFound {
-                    127
-                } else {
-                    126
-                };
-                (code, format!("{name}: {error}\n"))
-            }
-        })?;
-        let mark = format!("{MARK}={}", exec.id).into_bytes();
-        Ok((
-            pid,
-            cgroup.unwrap_or(Tree::Traced { root: pid, mark }),
-            from,
-        ))
-    }
-
-    fn plan(
-        &self,
-        exec: &Exec,
-        output: std::os::fd::OwnedFd,
-        tree: Option<&Tree>,
-    ) -> Result<Plan, (i32, String)> {
-        let nul = |_| (126, "a NUL byte cannot be part of a command\n".to_owned());
-        let io = |error: std::io::Error| (126, format!("no standard input: {error}\n"));
-        let text = |text: &str| CString::new(text).map_err(nul);
-        let argv = match exec.argv.as_slice() {
-            [] => return Err((127, "no command\n".to_owned())),
-            [first, rest @ ..] if first == SHELL => {
-                let bash = std::path::Path::new("/bin/bash").exists();
-                let shell = if bash { "/bin/bash" } else { "/bin/sh" };
-                [shell, "-c"]
-                    .into_iter()
-                    .chain(rest.iter().map(String::as_str))
-                    .map(text)
-                    .collect()
-            }
-            all => all
-                .iter()
-                .map(|arg| text(arg))
-                .collect::<Result<Vec<_>, _>>(),
-        }?;
-        let mut env: std::collections::BTreeMap<&str, &str> = self
-            .boot
-            .env
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
-        env.insert("HOME", &self.boot.home);
-        env.extend(exec.env.iter().map(|(k, v)| (k.as_str(), v.as_str())));
-        env.insert(MARK, &exec.id);
-        let path = env.get("PATH").copied().unwrap_or("/usr/bin:/bin");
-        let programs = argv
-            .first()
-            .map(|name| child::candidates(name, path))
-            .unwrap_or_default();
-        let stdin = if exec.stdin.is_empty() {
-            child::nothing()
-        } else {
-            child::reading(&exec.stdin)
-        };
-        Ok(Plan {
-            programs,
-            env: env
-                .iter()
-                .map(|(k, v)| text(&format!("{k}={v}")))
-                .collect::<Result<_, _>>()?,
-            cwd: text(&self.boot.inside(exec.cwd.as_deref().unwrap_or(".")))?,
-            argv,
-            stdin: stdin.map_err(io)?,
-            output,
-            cgroup: tree.and_then(Tree::birthplace),
-            confine: self.boot.confine,
-        })
     }
 }
 

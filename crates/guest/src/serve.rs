@@ -21,6 +21,7 @@ use crate::file::FileOp;
 use crate::files;
 use crate::mux::{Broken, Channel, Mux, Role, Sending, greet};
 use crate::net;
+use crate::pipe;
 use crate::reap::Reaper;
 use crate::request::{Answer, Ask, CONNECTED, OUTPUT_PIECE, Open, receive, send};
 use crate::run::Run;
@@ -129,6 +130,8 @@ async fn open(payload: Bytes, channel: Channel, runs: Arc<Runs>) {
             let _ = ask(channel, &runs).await;
         }
         Ok(Open::Port { port }) => inward(port, channel).await,
+        // It outlives this connection by the time it takes to kill.
+        Ok(Open::Pipe { len }) => runs.spawn(pipe::attend(len, channel, Arc::clone(&runs))),
         _ => channel.reset("nothing of that kind is served here"),
     }
 }

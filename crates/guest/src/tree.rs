@@ -9,8 +9,15 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
+use tokio::time::timeout;
+
+use crate::reap::Reaper;
 use crate::sys;
+
+/// How long everything may take to be gone after a kill.
+const GONE: Duration = Duration::from_secs(2);
 
 /// The variable that marks an exec's processes.
 pub const MARK: &str = "OC_EXEC";
@@ -96,6 +103,24 @@ impl Tree {
         for pid in self.members() {
             sys::signal(pid, libc::SIGKILL);
         }
+    }
+
+    /// Kills what is left until nothing is.
+    pub async fn raze(&self, reaper: &Reaper) {
+        let mut reaped = reaper.reaped();
+        // What cannot be killed is stuck in the kernel; waiting longer would not help.
+        let _ = timeout(GONE, async {
+            loop {
+                reaped.mark_unchanged();
+                self.kill();
+                if self.members().is_empty() {
+                    return;
+                }
+                // A child of theirs, not ours, may be the last: look again by itself.
+                let _ = timeout(Duration::from_millis(20), reaped.changed()).await;
+            }
+        })
+        .await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
-use hands::{Error, Exec, Hands, HandsConfig, Pieces, Stream, Target};
+use hands::{Error, Exec, Hands, HandsConfig, Lookup, Pieces, Stream, Target};
 
 const ROUNDS: usize = 20;
 
@@ -55,7 +55,7 @@ async fn sandboxes(dir: &std::path::Path) -> Result<(Duration, Duration, Duratio
         Box::pin(async { Err::<Box<dyn Stream>, _>(io::ErrorKind::ConnectionRefused.into()) }) as _
     });
     let resolve =
-        Arc::new(|_: String| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }) as _);
+        Arc::new(|_: Lookup| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }) as _);
     let config = HandsConfig {
         warm: 0,
         ..HandsConfig::new(dir)

@@ -4,6 +4,8 @@
 //! effect has an id, so it happens once. How often is decided here, how long by
 //! [`Patience`]: nobody waits for ever for a guest that is stopped or stuck.
 
+mod streams;
+
 use std::time::Duration;
 
 use bytes::Bytes;

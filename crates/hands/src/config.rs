@@ -47,6 +47,16 @@ impl Default for Limits {
     }
 }
 
+/// A folder of the host that a sandbox sees, read only, without devices or programs
+/// that change their user. All in it is seen, whoever may read it on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// The folder, absolute.
+    pub host: PathBuf,
+    /// Where it is seen: absolute, and nothing of the system's own.
+    pub inside: PathBuf,
+}
+
 /// How the launcher is run: a program that hands its arguments to
 /// `launcher_main` before it does anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +130,8 @@ pub enum To {
 pub struct Target {
     /// Which sandbox.
     pub sandbox: String,
+    /// Whose it is now; nobody's while it is warm.
+    pub owner: Option<String>,
     /// Where to.
     pub to: To,
 }
@@ -129,5 +141,16 @@ pub struct Target {
 pub type Dial =
     Arc<dyn Fn(Target) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> + Send + Sync>;
 
+/// A name that a sandbox asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lookup {
+    /// Which sandbox.
+    pub sandbox: String,
+    /// Whose it is now.
+    pub owner: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
 /// Looks a host name up, for the name server inside the sandboxes.
-pub type Resolve = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+pub type Resolve = Arc<dyn Fn(Lookup) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;

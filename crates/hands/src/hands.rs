@@ -15,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::checkpoint::{Files, Pieces, thaw};
-use crate::config::{Dial, HandsConfig, Limits, Resolve};
+use crate::config::{Dial, HandsConfig, Limits, Mount, Resolve};
 use crate::container::net::Network;
 use crate::container::spec::State;
 use crate::error::Error;
+use crate::mounts;
 use crate::outward::Outward;
 use crate::remote::{self, Remote};
 use crate::sandbox::Sandbox;
-use crate::starter::Starter;
+use crate::starter::{Order, Starter};
 use crate::table::{Slot, Table};
 
 /// Launchers that run at once: they compete for the same processors.
@@ -52,6 +53,18 @@ pub struct Obtained {
     pub fresh: bool,
     /// How it came about.
     pub started: Started,
+}
+
+/// What a sandbox must be like.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted<'a> {
+    /// What it may use, if not the usual.
+    pub limits: Option<Limits>,
+    /// The manifest of the checkpoint whose files it has.
+    pub from: Option<&'a str>,
+    /// Folders of the host it sees. Only a new sandbox without a checkpoint can be
+    /// given any, and only the container driver can.
+    pub mounts: Vec<Mount>,
 }
 
 /// What the hands hold at the moment, and have done.
@@ -141,8 +154,27 @@ impl Hands {
         limits: Option<Limits>,
         from: Option<&str>,
     ) -> Result<Obtained, Error> {
-        let limits = limits.unwrap_or(self.inner.config.limits);
-        self.inner.obtain(owner, limits, from).await
+        let mounts = Vec::new();
+        let wanted = Wanted {
+            limits,
+            from,
+            mounts,
+        };
+        self.obtain_with(owner, wanted).await
+    }
+
+    /// The same for a sandbox that must see folders of the host. One the owner has that
+    /// does not see just these is ended first: what is in it is lost.
+    ///
+    /// # Errors
+    /// As [`Hands::obtain`]; [`Error::Refused`] also for mounts that cannot be had.
+    pub async fn obtain_with(&self, owner: &str, wanted: Wanted<'_>) -> Result<Obtained, Error> {
+        let inner = &self.inner;
+        mounts::check(&wanted, inner.starter.walled().is_some())?;
+        let limits = wanted.limits.unwrap_or(inner.config.limits);
+        inner
+            .obtain(owner, limits, wanted.from, wanted.mounts)
+            .await
     }
 
     /// The owner's sandbox, if it lives.
@@ -279,11 +311,12 @@ impl Inner {
         owner: &str,
         limits: Limits,
         from: Option<&str>,
+        mounts: Vec<Mount>,
     ) -> Result<Obtained, Error> {
         loop {
             let slot = self.table().slot(owner);
             if let Some(held) = slot.get()
-                && !held.sound().await
+                && !(held.sees(&mounts) && held.sound().await)
             {
                 self.table().vacate(owner, &slot);
                 self.bury(held).await;
@@ -291,7 +324,7 @@ impl Inner {
             }
             let mut started = Started::Found;
             let filled = slot.get_or_try_init(|| async {
-                let (remote, how) = self.take(owner, limits, from).await?;
+                let (remote, how) = self.take(owner, limits, from, &mounts).await?;
                 started = how;
                 if let Err(error) = remote.give_to(owner) {
                     self.bury(&remote).await;
@@ -334,6 +367,7 @@ impl Inner {
         owner: &str,
         limits: Limits,
         from: Option<&str>,
+        mounts: &[Mount],
     ) -> Result<(Arc<Remote>, Started), Error> {
         let (files, how) = match from {
             Some(from) => (
@@ -342,7 +376,8 @@ impl Inner {
             ),
             None => (None, Started::Cold),
         };
-        if files.is_none() && limits == self.config.limits {
+        let usual = files.is_none() && limits == self.config.limits && mounts.is_empty();
+        if usual {
             while let Some(warm) = { self.table().take_warm() } {
                 self.refill.notify_one();
                 if warm.sound().await {
@@ -352,11 +387,15 @@ impl Inner {
             }
         }
         let (give, given) = oneshot::channel();
-        let inner = Arc::clone(self);
+        let (inner, mounts) = (Arc::clone(self), mounts.to_vec());
         // A start goes on when nobody waits for it any more: what it made must be kept.
-        let usual = files.is_none() && limits == self.config.limits;
         self.tasks.spawn(async move {
-            let started = inner.start(limits, files).await;
+            let order = Order {
+                limits,
+                files,
+                mounts,
+            };
+            let started = inner.start(order).await;
             match give.send(started) {
                 Err(Ok(unwanted)) if usual => inner.table().warm_up(unwanted),
                 Err(Ok(unwanted)) => inner.bury(&unwanted).await,
@@ -367,11 +406,7 @@ impl Inner {
         Ok((given.await.map_err(lost)??, how))
     }
 
-    async fn start(
-        self: &Arc<Self>,
-        limits: Limits,
-        files: Option<Files>,
-    ) -> Result<Arc<Remote>, Error> {
+    async fn start(self: &Arc<Self>, order: Order) -> Result<Arc<Remote>, Error> {
         let full = || {
             Error::Refused(format!(
                 "{} sandboxes are alive already",
@@ -382,13 +417,13 @@ impl Inner {
             .table()
             .reserve(self.config.max_sandboxes)
             .ok_or_else(full)?;
-        let _room = match &files {
+        let _room = match &order.files {
             Some(_) => self.room.acquire().await.ok(),
             None => None,
         };
         let until = Instant::now() + self.config.boot_deadline;
         let made = match timeout_at(until, self.starts.acquire()).await {
-            Ok(_permit) => self.make(range, limits, files.as_ref(), until).await,
+            Ok(_permit) => self.make(range, &order, until).await,
             Err(_) => Err(Error::Deadline("there was no turn to start a sandbox")),
         };
         let remote = made.inspect_err(|_| {
@@ -398,13 +433,13 @@ impl Inner {
         self.table().started(Arc::clone(&remote));
         self.watch(Arc::clone(&remote));
         // Files may have taken long to restore; the guest may not to come up.
-        let until = match files {
+        let until = match order.files {
             Some(_) => Instant::now() + self.config.boot_deadline,
             None => until,
         };
         let ready = timeout_at(until, remote.ready()).await;
         let late = Err(Error::Deadline("the guest did not come up"));
-        let whole = match (ready.unwrap_or(late), &files) {
+        let whole = match (ready.unwrap_or(late), &order.files) {
             (Ok(()), Some(files)) => files.fill_memory(&remote).await,
             (ready, _) => ready,
         };
@@ -417,21 +452,12 @@ impl Inner {
         Ok(remote)
     }
 
-    async fn make(
-        &self,
-        range: u32,
-        limits: Limits,
-        files: Option<&Files>,
-        until: Instant,
-    ) -> Result<Arc<Remote>, Error> {
+    async fn make(&self, range: u32, order: &Order, until: Instant) -> Result<Arc<Remote>, Error> {
         let now = now_ms();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let id = format!("sbx_{now:x}_{number:x}_{:04x}", rand::random::<u16>());
         let uid = self.starter.uid(range);
-        let state = self
-            .starter
-            .start(&id, uid, limits, files, now, until)
-            .await?;
+        let state = self.starter.start(&id, uid, order, now, until).await?;
         self.restock.notify_one();
         let folder = self.starter.folder(&id);
         match Remote::new(folder.clone(), state, self.config.answer_deadline) {
@@ -467,7 +493,7 @@ impl Inner {
     async fn keep_warm(self: Arc<Self>) {
         loop {
             while self.wants_warm() && !self.stop.is_cancelled() {
-                match self.start(self.config.limits, None).await {
+                match self.start(Order::usual(self.config.limits)).await {
                     Ok(remote) => self.table().warm_up(remote),
                     Err(error) => {
                         tracing::warn!(%error, "no warm sandbox");

@@ -12,6 +12,7 @@ mod alive;
 mod caps;
 mod checkpoint;
 mod client;
+mod conduit;
 mod config;
 pub mod container;
 mod disks;
@@ -19,6 +20,7 @@ mod error;
 mod hands;
 mod init;
 mod link;
+mod mounts;
 mod outward;
 mod patience;
 mod probe;
@@ -29,13 +31,16 @@ mod table;
 
 pub use caps::{Caps, Isolation};
 pub use checkpoint::{Get, Pieces, Put, Saved};
-pub use config::{Dial, DriverKind, HandsConfig, Launcher, Limits, Resolve, Stream, Target, To};
+pub use config::{
+    Dial, DriverKind, HandsConfig, Launcher, Limits, Lookup, Mount, Resolve, Stream, Target, To,
+};
 pub use container::launcher_main;
 pub use error::Error;
 pub use guest::exec::{
     Captured, Exec, Exhausted, KillReason, Known, OUTPUT_CAP, Receipt, SHELL, SPOOL_CAP, size,
 };
 pub use guest::file::{Entry, FileError, FileFault, FileOp, FileOut, Kind, Match, READ_CAP, Span};
-pub use hands::{Hands, Obtained, Started, Stats};
+pub use guest::pipe::{Pipe, PipeEnd, STDERR_CAP};
+pub use hands::{Hands, Obtained, Started, Stats, Wanted};
 pub use init::init_main;
-pub use sandbox::{Live, Output, Sandbox, SandboxStats};
+pub use sandbox::{Live, Output, Piped, Sandbox, SandboxStats};

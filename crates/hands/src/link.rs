@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::alive::Life;
-use crate::outward::Outward;
+use crate::outward::{Outward, Whose};
 
 /// A guest that does not answer a hello in this time is asked again.
 const HELLO: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub(crate) enum Link {
 
 /// Keeps the link of one sandbox.
 pub(crate) struct Keeper {
-    pub(crate) sandbox: String,
+    pub(crate) whose: Whose,
     pub(crate) folder: PathBuf,
     pub(crate) outward: Outward,
     pub(crate) link: watch::Sender<Link>,
@@ -70,7 +70,9 @@ impl Keeper {
         loop {
             match self.connected().await {
                 Ok(()) => pause = AGAIN.0,
-                Err(error) => tracing::debug!(sandbox = self.sandbox, %error, "guest not reached"),
+                Err(error) => {
+                    tracing::debug!(sandbox = self.whose.sandbox, %error, "guest not reached")
+                }
             }
             self.put(Link::Down);
             sleep(pause).await;
@@ -101,7 +103,7 @@ impl Keeper {
         self.put(Link::Up(mux.clone()));
         tokio::select! {
             () = running.run() => {}
-            () = self.outward.serve(&self.sandbox, incoming) => {}
+            () = self.outward.serve(&self.whose, incoming) => {}
         }
         mux.close();
         Ok(())

@@ -4,6 +4,7 @@
 //! given. Nothing is decided here.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use guest::request::{CONNECTED, Open, Resolved, send};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::config::{Dial, Resolve, Target, To};
+use crate::config::{Dial, Lookup, Resolve, Target, To};
+use crate::container::spec::State;
 
 /// A gate that has not decided and connected by then does not.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -25,15 +27,30 @@ pub(crate) struct Outward {
     pub(crate) resolve: Resolve,
 }
 
+/// Who asks. Told by the connection a stream came on, never by what is in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Whose {
+    pub(crate) sandbox: String,
+    pub(crate) state: Arc<Mutex<State>>,
+}
+
+impl Whose {
+    /// The owner at this moment: a warm sandbox comes to one later.
+    fn owner(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.owner.clone()
+    }
+}
+
 impl Outward {
     /// Serves what the sandbox opens on one connection, until that ends.
-    pub(crate) async fn serve(&self, sandbox: &str, mut incoming: Incoming) {
+    pub(crate) async fn serve(&self, whose: &Whose, mut incoming: Incoming) {
         let mut streams = JoinSet::new();
         loop {
             tokio::select! {
                 opened = incoming.next() => match opened {
                     Some((payload, channel)) => {
-                        streams.spawn(self.clone().open(sandbox.to_owned(), payload, channel));
+                        streams.spawn(self.clone().open(whose.clone(), payload, channel));
                     }
                     None => return,
                 },
@@ -42,14 +59,21 @@ impl Outward {
         }
     }
 
-    async fn open(self, sandbox: String, payload: Bytes, channel: Channel) {
+    async fn open(self, whose: Whose, payload: Bytes, channel: Channel) {
         match serde_json::from_slice(&payload) {
-            Ok(Open::Dial { to }) => self.carry(sandbox, To::Addr(to), channel).await,
+            Ok(Open::Dial { to }) => self.carry(whose, To::Addr(to), channel).await,
             Ok(Open::DialName { host, port }) => {
-                self.carry(sandbox, To::Name(host, port), channel).await;
+                self.carry(whose, To::Name(host, port), channel).await;
             }
             Ok(Open::Resolve { name }) => {
-                let resolved = timeout(PATIENCE, (self.resolve)(name)).await;
+                let owner = whose.owner();
+                let sandbox = whose.sandbox;
+                let lookup = Lookup {
+                    sandbox,
+                    owner,
+                    name,
+                };
+                let resolved = timeout(PATIENCE, (self.resolve)(lookup)).await;
                 let resolved = match resolved.unwrap_or(Err(io::ErrorKind::TimedOut.into())) {
                     Ok(addresses) => Resolved::Addresses(addresses),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Resolved::NoName,
@@ -62,8 +86,11 @@ impl Outward {
         }
     }
 
-    async fn carry(&self, sandbox: String, to: To, channel: Channel) {
-        let dialled = timeout(PATIENCE, (self.dial)(Target { sandbox, to }));
+    async fn carry(&self, whose: Whose, to: To, channel: Channel) {
+        let owner = whose.owner();
+        let sandbox = whose.sandbox;
+        let target = Target { sandbox, owner, to };
+        let dialled = timeout(PATIENCE, (self.dial)(target));
         let connected = tokio::select! {
             connected = dialled => connected.unwrap_or(Err(io::ErrorKind::TimedOut.into())),
             () = channel.tx.broken() => return,

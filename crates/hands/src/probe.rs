@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::caps::{Caps, Isolation};
 use crate::checkpoint::Pieces;
-use crate::config::{DriverKind, HandsConfig, Stream, Target};
+use crate::config::{DriverKind, HandsConfig, Lookup, Stream, Target};
 use crate::container::cgroup::Control;
 use crate::error::Error;
 use crate::hands::Hands;
@@ -60,7 +60,7 @@ async fn tried(config: &HandsConfig) -> Result<Caps, Error> {
         Box::pin(async move { Err::<Box<dyn Stream>, _>(refused.into()) }) as _
     });
     let resolve =
-        Arc::new(|_: String| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }) as _);
+        Arc::new(|_: Lookup| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }) as _);
     let hands = Hands::open(config.clone(), dial, resolve, Pieces::none()).await?;
     let caps = used(config, &hands).await;
     hands.reap(&HashSet::new()).await;

@@ -5,24 +5,26 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use guest::exec::{Exec, Known, Receipt};
 use guest::file::{FileOp, FileOut};
+use guest::pipe::Pipe;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::alive::Life;
 use crate::client::Client;
+use crate::config::{Mount, Stream};
 use crate::container::cgroup;
 use crate::container::spec::State;
 use crate::error::Error;
 use crate::link::{Keeper, Link};
-use crate::outward::Outward;
+use crate::outward::{Outward, Whose};
 use crate::patience::{Patience, Still};
-use crate::sandbox::{Live, Output, Sandbox, SandboxStats};
+use crate::sandbox::{Live, Output, Piped, Sandbox, SandboxStats};
 
 /// What the kernel may take to end everything in a sandbox.
 const END: Duration = Duration::from_secs(10);
@@ -32,7 +34,7 @@ const END: Duration = Duration::from_secs(10);
 pub(crate) struct Remote {
     id: String,
     folder: PathBuf,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     life: Life,
     link: watch::Sender<Link>,
     client: Client,
@@ -52,7 +54,7 @@ impl Remote {
         Ok(Self {
             id,
             folder,
-            state: Mutex::new(state),
+            state: Arc::new(Mutex::new(state)),
             life,
             link,
             client: Client::new(heard, Patience::new(answer)),
@@ -63,7 +65,10 @@ impl Remote {
     /// Keeps the link up until the sandbox has ended.
     pub(crate) async fn keep(&self, outward: Outward) {
         let keeper = Keeper {
-            sandbox: self.id.clone(),
+            whose: Whose {
+                sandbox: self.id.clone(),
+                state: Arc::clone(&self.state),
+            },
             folder: self.folder.clone(),
             outward,
             link: self.link.clone(),
@@ -101,6 +106,11 @@ impl Remote {
     /// unless there was no doubt about that.
     pub(crate) async fn sound(&self) -> bool {
         self.alive() && self.folder.exists() && self.client.answers().await
+    }
+
+    /// Whether it sees just these folders of the host.
+    pub(crate) fn sees(&self, mounts: &[Mount]) -> bool {
+        self.state().mounts == mounts
     }
 
     /// Its state as on disk.
@@ -241,6 +251,14 @@ impl Sandbox for Remote {
 
     fn output<'a>(&'a self, id: &'a str, offset: u64) -> BoxFuture<'a, Result<Output, Error>> {
         Box::pin(self.client.output(id, offset))
+    }
+
+    fn pipe(&self, pipe: Pipe) -> BoxFuture<'_, Result<Piped, Error>> {
+        Box::pin(self.client.pipe(pipe))
+    }
+
+    fn port(&self, port: u16) -> BoxFuture<'_, Result<Box<dyn Stream>, Error>> {
+        Box::pin(self.client.port(port))
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<SandboxStats, Error>> {

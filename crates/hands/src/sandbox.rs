@@ -3,9 +3,11 @@
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use crate::config::Stream;
 use crate::error::Error;
 use guest::exec::{Exec, Known, Receipt};
 use guest::file::{FileOp, FileOut};
+use guest::pipe::{Pipe, PipeEnd};
 
 /// Takes output while a command runs. Bounded: a slow reader is waited for, the
 /// command is not.
@@ -37,6 +39,17 @@ pub struct SandboxStats {
     pub running: u64,
     /// Receipts not acknowledged yet.
     pub unacked: u64,
+}
+
+/// A program that is talked to.
+pub struct Piped {
+    /// What is written goes to its standard input, what it writes to its standard
+    /// output is read. When this stream is dropped, shut down or breaks, the program
+    /// and all it started are killed; its input is never merely closed.
+    pub stream: Box<dyn Stream>,
+    /// How it ended: comes once the stream has been read to its end, which it also
+    /// has after a shutdown. An error if the stream broke before.
+    pub end: BoxFuture<'static, Result<PipeEnd, Error>>,
 }
 
 /// A sandbox. Every effectful request has an id from its caller and happens at
@@ -91,6 +104,19 @@ pub trait Sandbox: Send + Sync {
     /// # Errors
     /// [`Error::Refused`] if nothing of that id is kept, and the transport's own.
     fn output<'a>(&'a self, id: &'a str, offset: u64) -> BoxFuture<'a, Result<Output, Error>>;
+
+    /// Starts a program and talks to it. Unlike an exec it has no name, is not
+    /// found again and lives no longer than the stream.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the reason if it cannot be started, and the transport's own.
+    fn pipe(&self, pipe: Pipe) -> BoxFuture<'_, Result<Piped, Error>>;
+
+    /// A connection to a port of the sandbox's loopback.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if nobody listens there, and the transport's own.
+    fn port(&self, port: u16) -> BoxFuture<'_, Result<Box<dyn Stream>, Error>>;
 
     /// What it uses now.
     ///

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use crate::checkpoint::{Files, Ground, Place};
-use crate::config::{DriverKind, HandsConfig, Launcher, Limits};
+use crate::config::{DriverKind, HandsConfig, Launcher, Limits, Mount};
 use crate::container::cgroup::{self, Hierarchies};
 use crate::container::spec::{LAUNCH, Spec, State, Walls};
 use crate::container::{RANGE, is_root, root, template};
@@ -45,6 +45,24 @@ struct Common {
     template: OnceCell<PathBuf>,
     disks: Option<Disks>,
     hierarchies: Hierarchies,
+}
+
+/// What one sandbox is to be like.
+pub(crate) struct Order {
+    pub(crate) limits: Limits,
+    pub(crate) files: Option<Files>,
+    pub(crate) mounts: Vec<Mount>,
+}
+
+impl Order {
+    /// One that anybody may take.
+    pub(crate) fn usual(limits: Limits) -> Self {
+        Self {
+            limits,
+            files: None,
+            mounts: Vec::new(),
+        }
+    }
 }
 
 impl Starter {
@@ -117,13 +135,12 @@ impl Starter {
         root.then(|| self.uid_base + range * RANGE)
     }
 
-    /// Starts one, with these files. What a failed start left is removed.
+    /// Starts one. What a failed start left is removed.
     pub(crate) async fn start(
         &self,
         id: &str,
         uid: Option<u32>,
-        limits: Limits,
-        files: Option<&Files>,
+        order: &Order,
         created_ms: i64,
         until: Instant,
     ) -> Result<State, Error> {
@@ -142,10 +159,11 @@ impl Starter {
             id: id.to_owned(),
             folder,
             guest,
-            limits,
+            limits: order.limits,
             created_ms,
             alone_ms: self.alone_ms,
-            half: files.is_some(),
+            half: order.files.is_some(),
+            mounts: order.mounts.clone(),
             walls,
         };
         let folder = spec.folder.clone();
@@ -157,7 +175,7 @@ impl Starter {
             // All files are there before anything runs: what dies half-way has no
             // `state.json` and is never taken for a sandbox. Each piece has a
             // deadline of its own.
-            if let Some(files) = files {
+            if let Some(files) = &order.files {
                 let ground = ground(&spec, disk.as_ref())?;
                 files.fill(ground, &spec.folder).await?;
             }

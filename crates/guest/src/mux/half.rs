@@ -79,7 +79,7 @@ impl Sending {
         let mut bytes = bytes.into();
         while !bytes.is_empty() {
             let piece = bytes.split_to(bytes.len().min(MAX_DATA));
-            self.spend().await?;
+            spend(&self.table, &self.credit).await?;
             self.table.send(Frame::Data(self.id, piece)).await?;
         }
         Ok(())
@@ -95,17 +95,21 @@ impl Sending {
             self.table.reset_here(self.id, "message too long");
             return Err(Broken::Reset("message too long".to_owned()));
         }
-        self.spend().await?;
+        spend(&self.table, &self.credit).await?;
         self.table.send(Frame::Tell(self.id, message)).await
     }
 
-    async fn spend(&self) -> Result<(), Broken> {
-        match self.credit.acquire().await {
-            Ok(permit) => permit.forget(),
-            Err(_) if self.table.is_closed() => return Err(Broken::Gone),
-            Err(_) => return Err(Broken::Reset("the other side gave up".to_owned())),
+    /// Waits for room for one piece. What is not used of it is lost to the stream.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn room(&self) -> impl Future<Output = Result<Room, Broken>> + Send + use<> {
+        let (id, table, credit) = (self.id, Arc::clone(&self.table), Arc::clone(&self.credit));
+        async move {
+            spend(&table, &credit).await?;
+            let permit = table.room().await?;
+            Ok(Room { id, permit })
         }
-        Ok(())
     }
 
     /// Nothing more will be sent.
@@ -137,6 +141,32 @@ impl Drop for Sending {
         if !self.done {
             self.table.reset_here(self.id, "dropped");
         }
+    }
+}
+
+async fn spend(table: &Table, credit: &Semaphore) -> Result<(), Broken> {
+    match credit.acquire().await {
+        Ok(permit) => permit.forget(),
+        Err(_) if table.is_closed() => return Err(Broken::Gone),
+        Err(_) => return Err(Broken::Reset("the other side gave up".to_owned())),
+    }
+    Ok(())
+}
+
+/// Room for one piece of data.
+#[derive(Debug)]
+pub struct Room {
+    id: u32,
+    permit: mpsc::OwnedPermit<Frame>,
+}
+
+impl Room {
+    /// Sends the beginning of `bytes`; says how much of it.
+    pub fn fill(self, bytes: &[u8]) -> usize {
+        let piece = bytes.get(..MAX_DATA).unwrap_or(bytes);
+        self.permit
+            .send(Frame::Data(self.id, Bytes::copy_from_slice(piece)));
+        piece.len()
     }
 }
 

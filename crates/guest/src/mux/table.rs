@@ -195,6 +195,16 @@ impl Table {
         }
     }
 
+    /// Waits for room for one frame.
+    pub(super) async fn room(&self) -> Result<mpsc::OwnedPermit<Frame>, Broken> {
+        let mut closed = self.closed.subscribe();
+        tokio::select! {
+            biased;
+            room = self.out.clone().reserve_owned() => room.map_err(|_| Broken::Gone),
+            _ = closed.wait_for(|&closed| closed) => Err(Broken::Gone),
+        }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         *self.closed.borrow()
     }

@@ -108,6 +108,7 @@ fn launch(spec: &OsStr) -> Done<State> {
             .ok_or("the guest ended at once")?,
         uid: spec.walls.as_ref().and_then(|walls| walls.uid),
         limits: spec.limits,
+        mounts: spec.mounts,
         groups: spec.walls.map(|walls| walls.groups).unwrap_or_default(),
         own_disk,
         network,

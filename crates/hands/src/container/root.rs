@@ -59,6 +59,10 @@ pub(super) fn shifted(
     } else {
         overlay(&[&place.usr], &layers.usr, &usr, PLAIN)?;
     }
+    for mount in &spec.mounts {
+        let target = shown_at(&place.root, &mount.inside, Some(uid))?;
+        sys::mount_shifted(&mount.host, target, userns)?;
+    }
     dev::devices(&place.root)?;
     dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
     Ok(Root {
@@ -76,6 +80,10 @@ pub(super) fn single(spec: &Spec, walls: &Walls) -> Done<Root> {
     overlay(&[&own], &layers.root, &place.root, ",userxattr")?;
     let flags = libc::MS_RDONLY | libc::MS_NOSUID | libc::MS_NODEV;
     sys::bind(USR, place.root.join("usr"), flags)?;
+    for mount in &spec.mounts {
+        let target = shown_at(&place.root, &mount.inside, None)?;
+        sys::bind(&mount.host, target, flags)?;
+    }
     dev::devices(&place.root)?;
     dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
     Ok(Root {
@@ -83,6 +91,21 @@ pub(super) fn single(spec: &Spec, walls: &Walls) -> Done<Root> {
         spool: layers.spool,
         own_disk: false,
     })
+}
+
+/// A folder below a new root to mount on. On the way there are only the template's
+/// folders and those made here: nobody has been inside.
+fn shown_at(root: &Path, inside: &Path, owner: Option<u32>) -> Done<PathBuf> {
+    let mut path = root.to_owned();
+    for part in inside.components().skip(1) {
+        path.push(part);
+        match fs::create_dir(&path) {
+            Ok(()) => owner.map_or(Ok(()), |owner| sys::chown(&path, owner))?,
+            Err(_) if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) => {}
+            Err(error) => return Err(trying(path.display())(error)),
+        }
+    }
+    Ok(path)
 }
 
 /// Nobody else sees what this process mounts from now on.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::Group;
 use super::net::Network;
-use crate::config::Limits;
+use crate::config::{Limits, Mount};
 
 /// The hidden first argument that makes a program the launcher; the second is its
 /// [`Spec`].
@@ -36,6 +36,9 @@ pub(crate) struct Spec {
     /// Files of a checkpoint are still to come once it runs.
     #[serde(default)]
     pub(crate) half: bool,
+    /// Folders of the host it sees.
+    #[serde(default)]
+    pub(crate) mounts: Vec<Mount>,
     /// What to put around it; nothing in development.
     pub(crate) walls: Option<Walls>,
 }
@@ -74,6 +77,9 @@ pub(crate) struct State {
     pub(crate) uid: Option<u32>,
     /// Its limits.
     pub(crate) limits: Limits,
+    /// Folders of the host it sees.
+    #[serde(default)]
+    pub(crate) mounts: Vec<Mount>,
     /// Its cgroups.
     pub(crate) groups: Vec<Group>,
     /// Whether its disk is a file system of its own, with its own size.
@@ -162,6 +168,7 @@ mod tests {
             pid_started: 8,
             uid: Some(100_000),
             limits: Limits::default(),
+            mounts: Vec::new(),
             groups: Vec::new(),
             own_disk: true,
             network: None,

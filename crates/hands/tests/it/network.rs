@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
-use hands::{Dial, Exec, Hands, Pieces, Receipt, Resolve, Sandbox, Stream, Target, To};
+use hands::{Dial, Exec, Hands, Lookup, Pieces, Receipt, Resolve, Sandbox, Stream, Target, To};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -198,8 +198,10 @@ fn dial(map: HashMap<SocketAddr, SocketAddr>, dialled: Arc<Mutex<Vec<Target>>>) 
 }
 
 fn resolve() -> Resolve {
-    Arc::new(|name: String| {
+    Arc::new(|lookup: Lookup| {
         async move {
+            // A sandbox that is somebody's says whose it is.
+            let name = lookup.owner.and(Some(lookup.name)).unwrap_or_default();
             let addresses: &[&str] = match name.as_str() {
                 "echo.example" => &["192.0.2.1", "2001:db8::1"],
                 "broken.example" => return Err(io::ErrorKind::TimedOut.into()),

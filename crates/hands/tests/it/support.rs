@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hands::{
-    Dial, DriverKind, Exec, Hands, HandsConfig, Launcher, Pieces, Receipt, Resolve, Sandbox,
-    Stream, Target,
+    Dial, DriverKind, Exec, Hands, HandsConfig, Launcher, Lookup, Pieces, Receipt, Resolve,
+    Sandbox, Stream, Target,
 };
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub fn no_dial() -> Dial {
 
 /// No name is known.
 pub fn no_resolve() -> Resolve {
-    Arc::new(|_: String| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }))
+    Arc::new(|_: Lookup| Box::pin(async { Err(io::ErrorKind::NotFound.into()) }))
 }
 
 pub fn config(dir: &Path) -> HandsConfig {

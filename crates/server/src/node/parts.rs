@@ -130,11 +130,11 @@ async fn open_hands(config: &Config, gate: &Gate, store: &Store) -> Result<Hands
         .boxed()
     });
     let resolving = gate.clone();
-    let resolve: Resolve = Arc::new(move |name| {
+    let resolve: Resolve = Arc::new(move |lookup| {
         let gate = resolving.clone();
         async move {
-            let pass = egress::Pass::open("");
-            gate.resolve(&pass, &name).await.map_err(refused)
+            let pass = egress::Pass::open(&lookup.sandbox);
+            gate.resolve(&pass, &lookup.name).await.map_err(refused)
         }
         .boxed()
     });
