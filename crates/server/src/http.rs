@@ -15,8 +15,12 @@ mod ops;
 mod problem;
 mod query;
 mod request;
+mod sandboxes;
+mod secrets;
 mod serve;
+mod shape;
 mod unbuilt;
+mod v1;
 mod v3;
 
 use axum::extract::Request;
@@ -42,6 +46,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(v3::checkpoints::routes())
         .merge(v3::tokens::routes())
         .merge(v3::report::routes())
+        .merge(sandboxes::routes())
+        .merge(v1::secrets::routes())
         .merge(ops::routes())
 }
 

@@ -91,6 +91,8 @@ impl Store {
         store: &str,
         new: NewSecret,
     ) -> Result<SecretRow, Error> {
+        // Looked for first, so that nothing is sealed for nobody.
+        self.secret_store(org, store).await?;
         let seal = self.data_key(org).await?;
         let (org, store) = (org.to_owned(), store.to_owned());
         self.db()

@@ -17,6 +17,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
     tags(
         (name = "Agents", description = "What runs: a prompt, a model, limits."),
         (name = "Credentials", description = "Model keys; write-only."),
+        (name = "Secrets", description = "Values for sandboxes, which see sealed tokens instead; write-only."),
         (name = "Sessions", description = "Durable conversations."),
         (name = "Events", description = "The log of a session: facts, in order, for ever."),
         (name = "Messages", description = "Steering a session."),
@@ -177,6 +178,8 @@ mod tests {
             ("MintToken", vec![]),
             ("Limits", vec![]),
             ("CreateCredential", vec!["key"]),
+            ("CreateSecretStore", vec!["name"]),
+            ("SetSecret", vec!["value"]),
             ("SetDefault", vec!["credential"]),
             ("Actor", vec!["id", "type"]),
             ("ErrorEnvelope", vec!["error"]),

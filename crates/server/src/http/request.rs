@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -18,6 +17,7 @@ use session::id::Noun;
 use tracing::Instrument;
 
 use super::problem::{Code, Problem};
+use super::shape::Shape;
 use crate::app::App;
 use crate::clock;
 
@@ -46,10 +46,11 @@ pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> 
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let session = session_in(request.uri().path()).map(str::to_owned);
+    let shape = Shape::of(request.uri().path());
 
     let span = tracing::info_span!("request", request = %id);
     let response = guarded(next.run(request)).instrument(span).await;
-    let response = finish(response, &id);
+    let response = finish(response, &id, shape);
 
     let took = began.elapsed();
     let status = response.status().as_u16();
@@ -57,7 +58,11 @@ pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> 
     let ms = took.as_secs_f64() * 1000.0;
     let org = seen.0.get().map_or("", String::as_str);
     let session = session.as_deref().unwrap_or("");
-    if route.starts_with("/v3") || status >= 500 {
+    if ["/v3", "/v1", "/api"]
+        .iter()
+        .any(|face| route.starts_with(face))
+        || status >= 500
+    {
         tracing::info!(request = %id, %method, route, status, ms, org, session, "answered");
     } else {
         tracing::debug!(request = %id, %method, route, status, ms, "answered");
@@ -85,13 +90,13 @@ fn session_in(path: &str) -> Option<&str> {
 }
 
 /// Renders the problem, if it is one, and adds what every answer has.
-fn finish(mut response: Response, id: &str) -> Response {
+fn finish(mut response: Response, id: &str, shape: Shape) -> Response {
     let problem = response
         .extensions_mut()
         .remove::<Problem>()
         .or_else(|| foreign(response.status(), &response));
     if let Some(problem) = problem {
-        render(problem, id, &mut response);
+        render(problem, id, shape, &mut response);
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
@@ -130,11 +135,11 @@ fn foreign(status: StatusCode, response: &Response) -> Option<Problem> {
     ))
 }
 
-/// Puts the envelope into the answer, whose headers stay.
-fn render(problem: Problem, id: &str, response: &mut Response) {
+/// Puts the problem into the answer as its face words it; the headers stay.
+fn render(problem: Problem, id: &str, shape: Shape, response: &mut Response) {
     let code = problem.code;
-    let (parts, body) = Json(problem.envelope(id)).into_response().into_parts();
-    *response.status_mut() = code.status();
+    let (parts, body) = shape.answer(problem, id).into_parts();
+    *response.status_mut() = parts.status;
     *response.body_mut() = body;
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
@@ -171,7 +176,7 @@ mod tests {
             (Problem::missing("agent", "x").into_response(), 404),
             (foreign, 400),
         ] {
-            let response = finish(response, "req_1");
+            let response = finish(response, "req_1", Shape::V3);
             assert_eq!(response.status().as_u16(), status);
             assert_eq!(response.headers()["content-type"], "application/json");
             assert_eq!(response.headers()[REQUEST_ID], "req_1");
@@ -181,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_answer_that_tells_nothing_of_the_inside() {
         let response = guarded(async { panic!("a secret of the inside") }).await;
-        let response = finish(response, "r");
+        let response = finish(response, "r", Shape::V3);
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = axum::body::to_bytes(response.into_body(), 10_000)
             .await
@@ -195,15 +200,27 @@ mod tests {
 
     #[test]
     fn what_may_be_tried_again_says_when_and_a_missing_key_says_how() {
-        let busy = finish(Problem::new(Code::Busy, "x").into_response(), "r");
+        let busy = finish(
+            Problem::new(Code::Busy, "x").into_response(),
+            "r",
+            Shape::V3,
+        );
         assert_eq!(busy.headers()[RETRY_AFTER], "1");
-        let stranger = finish(Problem::new(Code::Unauthorized, "x").into_response(), "r");
+        let stranger = finish(
+            Problem::new(Code::Unauthorized, "x").into_response(),
+            "r",
+            Shape::V3,
+        );
         assert_eq!(stranger.headers()[WWW_AUTHENTICATE], "Bearer");
     }
 
     #[test]
     fn an_answer_is_left_as_it_is() {
-        let response = finish((StatusCode::CREATED, "text").into_response(), "r");
+        let response = finish(
+            (StatusCode::CREATED, "text").into_response(),
+            "r",
+            Shape::V3,
+        );
         assert_eq!(response.status(), StatusCode::CREATED);
         assert_eq!(
             response.headers()["content-type"],

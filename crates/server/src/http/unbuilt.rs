@@ -61,8 +61,6 @@ pub const UNBUILT: &[(&str, &str, Asks)] = &[
     ("/v3/agents/{id}/slack/managed/authorize", "POST", Asks::Org),
     ("/v3/agents/{id}/slack/managed", "GET DELETE", Asks::Org),
     ("/v3/agents/{id}/config", "PUT", Asks::Org),
-    ("/v3/agents/{id}/secrets", "GET", Asks::Org),
-    ("/v3/agents/{id}/secrets/{sub}", "PUT DELETE", Asks::Org),
     ("/v3/agents/{id}/artifacts", "POST", Asks::Org),
     ("/v3/agents/{id}/source-artifacts", "POST", Asks::Org),
     ("/agents/{id}", "POST", Asks::Org),

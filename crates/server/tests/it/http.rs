@@ -13,6 +13,7 @@ mod nodes;
 mod once;
 mod ops;
 mod policy;
+mod secrets;
 mod sessions;
 mod stream;
 mod unbuilt;

@@ -1,9 +1,11 @@
 //! Agents (contract v3 §6): created once by name, changed by revisions, deleted
 //! without a trace on their sessions.
 
+mod egress;
 mod object;
 mod policy;
 mod runtime;
+mod secrets;
 mod wanted;
 
 use axum::Json;
@@ -30,6 +32,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(create, list))
         .routes(routes!(get, update, delete))
+        .merge(secrets::routes())
 }
 
 /// Which agents.

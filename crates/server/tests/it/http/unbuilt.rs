@@ -22,7 +22,7 @@ async fn a_route_that_is_not_built_is_refused_by_name_after_the_key_was_checked(
         ("POST", "/v3/agents/agt_1/schedules/sch_1/fire"),
         ("GET POST", "/v3/agents/agt_1/hooks"),
         ("GET POST DELETE", "/v3/agents/agt_1/slack"),
-        ("PUT", "/v3/agents/agt_1/secrets/TOKEN"),
+        ("PUT", "/v3/agents/agt_1/config"),
         ("GET", "/v3/sessions/ses_1/sources"),
         ("GET POST", "/v3/sessions/ses_1/destinations"),
         ("GET PATCH DELETE", "/v3/sessions/ses_1/destinations/dst_1"),

@@ -4,6 +4,7 @@ use serde::Serialize;
 use store::{AgentRow, RevisionRow};
 use utoipa::ToSchema;
 
+use super::egress::EgressObject;
 use super::policy::{self, CapsIn, CapsObject};
 use super::wanted::{OnInterrupt, hash};
 use crate::clock;
@@ -45,6 +46,11 @@ pub struct AgentObject {
     /// What all its sessions together may use.
     #[schema(value_type = CapsIn)]
     caps: CapsObject,
+    /// What the sandboxes of its sessions may reach.
+    #[schema(value_type = EgressObject)]
+    egress: session::Egress,
+    /// The store, by its name, whose secrets they are given besides the agent's own.
+    secret_store: Option<String>,
     /// When it was made.
     created_at: String,
     /// When it was last changed.
@@ -104,6 +110,8 @@ impl AgentObject {
             limits: row.limits.into(),
             on_interrupt: policy::shown(&row.policy.on_interrupt),
             caps: row.policy.caps.into(),
+            egress: row.policy.egress,
+            secret_store: row.policy.secret_store,
             created_at: clock::rfc3339(row.created),
             updated_at: clock::rfc3339(row.updated),
         }
@@ -155,7 +163,7 @@ mod tests {
             "prompt": "p", "prompt_hash": "sha256:00", "model": "test/demo", "runtime": "native",
             "credential_id": null, "revision": 1, "active_revision_id": "rev_1",
             "active_revision": { "id": "rev_1", "number": 1, "digest": null }, "limits": { "tokens": 5 },
-            "on_interrupt": "report", "caps": {},
+            "on_interrupt": "report", "caps": {}, "egress": "open", "secret_store": null,
             "created_at": "1970-01-01T00:00:00.000Z", "updated_at": "1970-01-01T00:00:00.001Z" });
         assert_eq!(agent, want);
         let other = serde_json::to_value(AgentObject::new(row("test/script"), &config)).unwrap();

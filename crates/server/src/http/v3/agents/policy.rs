@@ -1,5 +1,6 @@
 //! What an agent allows besides its limits, as it is sent and shown: which tools
-//! may be run again after a crash, and what all its sessions together may use.
+//! may be run again after a crash, what all its sessions together may use, and
+//! what their sandboxes may reach with which secrets.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +10,16 @@ use session::{Caps, OnInterrupt, Usd, tool};
 use store::Policy;
 use utoipa::ToSchema;
 
-use crate::http::field::Object;
+use super::egress;
+use crate::http::field::{Object, short};
 use crate::http::json::Sent;
 use crate::http::problem::Problem;
 use crate::http::v3::number::{Count, Dollars};
 
 /// Stands for every tool that is not named.
 const EVERY: &str = "*";
+/// Most characters of a store's name.
+const NAME: usize = 128;
 
 /// What all sessions of an agent together may use; days and months are UTC.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -76,6 +80,8 @@ impl From<Caps> for CapsObject {
 struct Wanted {
     on_interrupt: Option<Value>,
     caps: Option<Object<CapsIn>>,
+    egress: Option<Value>,
+    secret_store: Option<String>,
 }
 
 /// The policy that a request leaves: what it does not name stays, null takes away.
@@ -90,6 +96,15 @@ pub fn policy(sent: &Sent, before: Policy) -> Result<Policy, Problem> {
     }
     if sent.has("caps") {
         policy.caps = wanted.caps.map_or_else(Caps::default, |caps| caps.0.into());
+    }
+    if sent.has("egress") {
+        policy.egress = egress::read(wanted.egress.unwrap_or_default())?;
+    }
+    if sent.has("secret_store") {
+        let name = wanted.secret_store;
+        policy.secret_store = name
+            .map(|name| short(name, "secret_store", NAME))
+            .transpose()?;
     }
     Ok(policy)
 }
@@ -139,6 +154,7 @@ pub fn shown(on_interrupt: &BTreeMap<String, OnInterrupt>) -> Value {
 #[cfg(test)]
 mod tests {
     use axum::extract::FromRequest;
+    use session::Egress;
 
     use super::*;
 
@@ -174,6 +190,8 @@ mod tests {
             (r#"{"caps":{"tokens_per_day":0}}"#, "caps.tokens_per_day"),
             (r#"{"caps":{"usd_per_month":"1"}}"#, "caps.usd_per_month"),
             (r#"{"caps":[]}"#, "caps"),
+            (r#"{"egress":"shut"}"#, "egress"),
+            (r#"{"secret_store":""}"#, "secret_store"),
         ] {
             let problem = after(sent, Policy::default()).await.unwrap_err();
             assert_eq!(problem.param.as_deref(), Some(param), "{sent}");
@@ -182,13 +200,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_leaves_what_it_does_not_name() {
-        let sent = r#"{"on_interrupt":"retry","caps":{"tokens_per_day":5,"usd_per_month":0.5}}"#;
+        let sent = r#"{"on_interrupt":"retry","caps":{"tokens_per_day":5,"usd_per_month":0.5},
+            "egress":"none","secret_store":"shared"}"#;
         let before = after(sent, Policy::default()).await.unwrap();
         let want = json!({ "tokens_per_day": 5, "usd_per_month": 0.5 });
         assert_eq!(json!(CapsObject::from(before.caps)), want);
         let same = after(r#"{"name":"x"}"#, before.clone()).await.unwrap();
         assert_eq!(same, before);
-        let none = after(r#"{"caps":null}"#, before).await.unwrap();
+        let none = after(r#"{"caps":null,"secret_store":null}"#, before);
+        let none = none.await.unwrap();
         assert!(none.caps.is_none() && shown(&none.on_interrupt) == "retry");
+        assert_eq!((none.egress, none.secret_store), (Egress::None, None));
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use store::{AgentChange, AgentRow, NewAgent, NewCredential, Policy};
 use utoipa::ToSchema;
 
+use super::egress::EgressObject;
 use super::policy::{CapsIn, policy};
 use super::runtime;
 use crate::app::App;
@@ -58,6 +59,15 @@ pub struct CreateAgent {
     #[expect(dead_code, reason = "read by the policy, and described here")]
     #[schema(value_type = CapsIn, required = false)]
     caps: Option<serde_json::Value>,
+    /// What the sandboxes of its sessions may reach: `open` (the default: the public
+    /// internet), `none`, or `{"allowlist": […]}`.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    #[schema(value_type = EgressObject, required = false)]
+    egress: Option<serde_json::Value>,
+    /// The store, by its name, whose secrets they are given besides the agent's own.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    #[schema(nullable = false)]
+    secret_store: Option<String>,
 }
 
 /// A change of an agent; what is absent stays.
@@ -85,6 +95,13 @@ pub struct UpdateAgent {
     #[expect(dead_code, reason = "read by the policy, and described here")]
     #[schema(value_type = Option<CapsIn>)]
     caps: Option<serde_json::Value>,
+    /// What the sandboxes of its coming sessions may reach; null for `open`.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    #[schema(value_type = Option<EgressObject>)]
+    egress: Option<serde_json::Value>,
+    /// Another store, by its name; null for none.
+    #[expect(dead_code, reason = "read by the policy, and described here")]
+    secret_store: Option<String>,
 }
 
 /// A word for every tool, or for each of some.
@@ -115,6 +132,7 @@ pub async fn new_agent(app: &App, org: String, sent: &Sent) -> Result<NewAgent, 
     let prices = price::of(app, &model);
     price::needed(prices, &model, &limits)?;
     price::capped(prices, &model, &policy.caps)?;
+    store_exists(app, &org, sent, &policy).await?;
     let credential = credential(app, &org, wanted.credential, wanted.key.as_deref()).await?;
     Ok(NewAgent {
         id: clock::fresh(Noun::Agent),
@@ -165,6 +183,7 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
     let prices = price::of(app, &runs);
     price::needed(prices, &runs, &limits.unwrap_or(before.limits))?;
     price::capped(prices, &runs, &policy.caps)?;
+    store_exists(app, &before.org, sent, &policy).await?;
     let found = credential(app, &before.org, wanted.credential, wanted.key.as_deref()).await?;
     Ok(AgentChange {
         revision: clock::fresh(Noun::Revision),
@@ -193,6 +212,25 @@ fn prompt(text: String) -> Result<String, Problem> {
         return Err(Problem::invalid("prompt", "`prompt` must not be empty"));
     }
     Ok(text)
+}
+
+/// Refuses a store that a request names and the org has not.
+async fn store_exists(app: &App, org: &str, sent: &Sent, policy: &Policy) -> Result<(), Problem> {
+    let Some(name) = policy
+        .secret_store
+        .as_deref()
+        .filter(|_| sent.has("secret_store"))
+    else {
+        return Ok(());
+    };
+    match app.store.secret_store_by_name(org, name).await {
+        Ok(_) => Ok(()),
+        Err(store::Error::NotFound) => Err(Problem::invalid(
+            "secret_store",
+            format!("there is no secret store named `{name}`; create it first"),
+        )),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The credential that a request names, checked to be there.

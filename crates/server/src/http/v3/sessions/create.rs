@@ -21,6 +21,7 @@ use crate::clock;
 use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
 use crate::http::problem::{Code, Problem, named};
+use crate::http::secrets;
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::said::{Input, KEY, Said};
 use crate::http::v3::{agents, credentials, messages, price, tokens};
@@ -247,13 +248,10 @@ pub fn once(key: Option<String>, header: Option<String>, of: &str, sent: &Sent) 
 
 async fn agent(app: &App, org: &str, named: String) -> Result<AgentRow, Problem> {
     let named = short(named, "agent", 256)?;
-    let by_id = match app.store.agent(org, &named).await {
-        Err(store::Error::NotFound) => app.store.agent_by_name(org, &named).await,
-        found => found,
-    };
-    by_id.map_err(|error| match error {
-        store::Error::NotFound => Problem::missing("agent", &named).at("agent"),
-        error => error.into(),
+    let found = secrets::agent(app, org, &named).await;
+    found.map_err(|problem| match problem.code {
+        Code::NotFound => problem.at("agent"),
+        _ => problem,
     })
 }
 
@@ -277,7 +275,7 @@ async fn freeze(
     price::needed(prices, &model, &limits)?;
     price::capped(prices, &model, &agent.policy.caps)?;
     price::allowed(app, prices, &model)?;
-    let own = own_store(&agent.id);
+    let own = secrets::own_store(&agent.id);
     Ok(Frozen {
         bounds: bounds(app, &model),
         agent: agent.id,
@@ -296,11 +294,6 @@ async fn freeze(
             .chain(agent.policy.secret_store)
             .collect(),
     })
-}
-
-/// The name of the store that holds an agent's own secrets.
-pub fn own_store(agent: &str) -> String {
-    format!("agent:{agent}")
 }
 
 /// The platform's own limits: the operator's where set, else the model's.
