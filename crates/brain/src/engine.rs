@@ -16,6 +16,7 @@
 //! What this may not know: sandboxes, and where an engine really runs.
 
 mod claude;
+mod codex;
 mod lines;
 mod live;
 mod place;

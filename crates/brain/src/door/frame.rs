@@ -101,7 +101,7 @@ fn is_ours(api: Api, field: &str) -> bool {
     common
         || match api {
             Api::Messages => ["messages", "max_tokens", "cache_control"].contains(&field),
-            Api::Responses => ["input", "max_output_tokens"].contains(&field),
+            Api::Responses => ["input", "max_output_tokens", "prompt_cache_key"].contains(&field),
         }
 }
 

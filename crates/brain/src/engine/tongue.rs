@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::claude;
 use super::live::Gone;
 use super::place::Stream;
+use super::{claude, codex};
 use crate::api::Api;
 use crate::model::Ask;
 use crate::wire::conversation::{Entry, conversation};
@@ -20,6 +20,7 @@ const SHOWN: usize = 48_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Claude,
+    Codex,
 }
 
 /// How to start an engine: its program and arguments, environment and files.
@@ -50,6 +51,7 @@ pub(super) struct Shown {
 /// A talk with an engine.
 pub(super) enum Tongue {
     Claude(claude::Talk),
+    Codex(codex::Talk),
 }
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
     pub fn of(runtime: &str) -> Option<Self> {
         match runtime {
             "claude" | "claude-agent-sdk" => Some(Self::Claude),
+            "codex" => Some(Self::Codex),
             _ => None,
         }
     }
@@ -65,6 +68,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Claude => "claude",
+            Self::Codex => "codex",
         }
     }
 
@@ -72,6 +76,7 @@ impl Kind {
     pub fn api(self) -> Api {
         match self {
             Self::Claude => Api::Messages,
+            Self::Codex => Api::Responses,
         }
     }
 
@@ -80,6 +85,7 @@ impl Kind {
     pub fn plan(self, ask: &Ask, token: &SecretString) -> Plan {
         match self {
             Self::Claude => claude::plan(ask, token),
+            Self::Codex => codex::plan(ask, token),
         }
     }
 
@@ -87,6 +93,7 @@ impl Kind {
     pub fn greet(self, stdio: Box<dyn Stream>, ask: &Ask) -> Tongue {
         match self {
             Self::Claude => Tongue::Claude(claude::Talk::new(stdio, ask)),
+            Self::Codex => Tongue::Codex(codex::Talk::new(stdio, ask)),
         }
     }
 }
@@ -114,6 +121,7 @@ impl Tongue {
     pub fn feed(&mut self, feed: Feed) {
         match self {
             Self::Claude(talk) => talk.feed(feed),
+            Self::Codex(talk) => talk.feed(feed),
         }
     }
 
@@ -122,6 +130,7 @@ impl Tongue {
     pub async fn run(&mut self) -> Gone {
         match self {
             Self::Claude(talk) => talk.run().await,
+            Self::Codex(talk) => talk.run().await,
         }
     }
 }

@@ -8,7 +8,13 @@ use crate::hall::{ask, models, patience, result, script, user};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_and_an_answer() {
-    let stage = Stage::open("claude", models("http://127.0.0.1:1", patience()));
+    for runtime in ["claude", "codex"] {
+        plays(runtime).await;
+    }
+}
+
+async fn plays(runtime: &str) {
+    let stage = Stage::open(runtime, models("http://127.0.0.1:1", patience()));
     let play = json!([{ "say": "calling", "call": [{ "tool": "bash", "args": { "command": "ls" } }] }, { "say": "got {{last_result}}" }]);
     let mut items = vec![user(1, &script(&play))];
     for _ in 0..2 {
@@ -25,5 +31,8 @@ async fn a_call_and_an_answer() {
     let Some(Item::Assistant(last)) = items.last() else {
         panic!()
     };
-    assert_eq!(last.text, "got result of toolu_1_0_0");
+    let Item::Assistant(first) = &items[1] else {
+        panic!()
+    };
+    assert_eq!(last.text, format!("got result of {}", first.calls[0].id));
 }
