@@ -19,7 +19,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use secrecy::{ExposeSecret, SecretBox};
+use secrecy::SecretBox;
 
 /// Hosts whose leaves are kept. Making one costs less than a millisecond, so
 /// when there are more all of them go.
@@ -39,6 +39,9 @@ pub enum AuthorityError {
     Tls(#[from] rustls::Error),
 }
 
+/// A host and the protocol spoken in its name.
+type Part = (String, Vec<u8>);
+
 /// The authority: its key and its certificate.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -46,7 +49,7 @@ pub struct Authority {
     pem: String,
     leaf_key: KeyPair,
     provider: Arc<CryptoProvider>,
-    kept: Mutex<HashMap<(String, Vec<u8>), Arc<ServerConfig>>>,
+    kept: Mutex<HashMap<Part, Arc<ServerConfig>>>,
 }
 
 impl Authority {
@@ -188,6 +191,7 @@ impl fmt::Debug for Authority {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use secrecy::ExposeSecret;
 
     #[test]
     fn an_authority_found_again_signs_for_the_same_certificate() {

@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::authority::Authority;
+use crate::case::Case;
 use crate::connect::{self, Way};
 use crate::destination::Destination;
 use crate::error::{Error, Reason};
@@ -18,6 +21,7 @@ use crate::policy::Policy;
 use crate::resolve::Resolver;
 use crate::roots::Roots;
 use crate::seats::Seats;
+use crate::serve::Servers;
 use crate::stats::{Counters, Stats};
 use crate::stream::Connection;
 
@@ -27,16 +31,20 @@ pub struct Gate {
     inner: Arc<Inner>,
 }
 
+/// What every connection of a gate shares.
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     policy: Policy,
-    limits: Limits,
-    authority: Option<Authority>,
-    roots: Roots,
+    pub(crate) limits: Limits,
+    pub(crate) authority: Option<Authority>,
+    pub(crate) servers: Servers,
+    /// The tasks that stand in between, and the word that ends them.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) ending: CancellationToken,
     names: Names,
     seats: Arc<Seats>,
     resolver: Resolver,
-    counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Gate {
@@ -48,7 +56,9 @@ impl Gate {
             policy,
             limits,
             authority,
-            roots,
+            servers: Servers::new(&roots),
+            tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
             names: Names::default(),
             seats: Seats::new(limits.per_sandbox, limits.total),
             resolver: Resolver::new(limits.lookups, limits.resolve),
@@ -69,7 +79,7 @@ impl Gate {
     ///
     /// See [`Error`]; nothing was sent anywhere on [`Error::Refused`].
     pub async fn dial(&self, pass: &Arc<Pass>, to: &Destination) -> Result<Connection, Error> {
-        let outcome = self.inner.dial(pass, to).await;
+        let outcome = Inner::dial(&self.inner, pass, to).await;
         self.tell(pass, to, outcome.as_ref().err());
         outcome
     }
@@ -99,9 +109,12 @@ impl Gate {
         self.inner.counters.read(self.inner.seats.taken() as u64)
     }
 
-    /// Takes no more names and waits for the lookups still running. Open
-    /// connections are their holders' to close.
+    /// Takes no more names, ends the connections the gate stands in for, and
+    /// waits for both. Other open connections are their holders' to close.
     pub async fn close(&self) {
+        self.inner.ending.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
         self.inner.resolver.close().await;
     }
 
@@ -127,13 +140,46 @@ impl Gate {
 }
 
 impl Inner {
-    async fn dial(&self, pass: &Pass, to: &Destination) -> Result<Connection, Error> {
-        self.admitted(pass, to).map_err(Error::Refused)?;
-        let seat = self.seats.take(&pass.sandbox).map_err(Error::Refused)?;
-        let (addresses, port) = self.addresses(to).await?;
-        let stream = self.connect(&addresses, port).await?;
-        connect::tune(&stream).map_err(Error::Unreachable)?;
-        Ok(Connection::new(stream, Arc::clone(&self.counters), seat))
+    async fn dial(
+        inner: &Arc<Inner>,
+        pass: &Arc<Pass>,
+        to: &Destination,
+    ) -> Result<Connection, Error> {
+        let admitted = inner.admitted(pass, to);
+        // What a program says to an address may yet name an allowed host.
+        let late = admitted == Err(Reason::Unlisted) && matches!(to, Destination::Address(_));
+        if !late {
+            admitted.map_err(Error::Refused)?;
+        }
+        let seat = inner.seats.take(&pass.sandbox).map_err(Error::Refused)?;
+        let (addresses, port) = inner.addresses(to).await?;
+        let server = match late {
+            true => None,
+            false => Some(inner.connect(&addresses, port).await?),
+        };
+        match server {
+            Some(server) if !pass.looks() => {
+                let (counters, bytes) = (Arc::clone(&inner.counters), inner.limits.bytes);
+                Ok(Connection::direct(server, counters, seat, bytes))
+            }
+            server => {
+                let case = Case {
+                    gate: Arc::clone(inner),
+                    pass: Arc::clone(pass),
+                    host: to.host(),
+                    port,
+                    listed: !late,
+                };
+                Ok(Connection::held(server, case, seat))
+            }
+        }
+    }
+
+    /// A connection to the host of this name, for who said only now where to.
+    pub(crate) async fn reach(&self, name: &str, port: u16) -> Result<TcpStream, Error> {
+        let to = Destination::Name(name.to_owned(), port);
+        let (addresses, port) = self.addresses(&to).await?;
+        self.connect(&addresses, port).await
     }
 
     /// Whether the pass lets connections to `to` begin.
@@ -162,10 +208,12 @@ impl Inner {
     }
 
     async fn connect(&self, addresses: &[IpAddr], port: u16) -> Result<TcpStream, Error> {
-        timeout(self.limits.connect, connect::first(addresses, port))
+        let stream = timeout(self.limits.connect, connect::first(addresses, port))
             .await
             .map_err(|_| Error::Timeout("connecting"))?
-            .map_err(Error::Unreachable)
+            .map_err(Error::Unreachable)?;
+        connect::tune(&stream).map_err(Error::Unreachable)?;
+        Ok(stream)
     }
 
     async fn resolve(&self, pass: &Pass, name: &str) -> Result<Vec<IpAddr>, Error> {

@@ -12,8 +12,10 @@
 
 mod address;
 mod authority;
+mod case;
 mod connect;
 mod destination;
+mod ear;
 mod error;
 mod gate;
 mod host;
@@ -22,8 +24,10 @@ mod names;
 mod pass;
 mod policy;
 mod resolve;
+mod rewound;
 mod roots;
 mod seats;
+mod serve;
 mod stats;
 mod stream;
 

@@ -2,9 +2,12 @@
 //! what is counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod curl;
 mod dial;
 mod lists;
 mod refuse;
+mod rig;
+mod run;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

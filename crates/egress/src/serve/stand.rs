@@ -1,0 +1,81 @@
+//! Standing in for a host: TLS with the program under our own certificate,
+//! verified TLS with the server, requests in between.
+//!
+//! The server is greeted first and the program is offered what the server
+//! chose, so both sides speak the same version of HTTP and nothing is
+//! translated.
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::exchange::{self, Exchange, Names};
+use super::far::Far;
+use super::servers::NoTls;
+use super::{Near, arrive};
+use crate::case::Case;
+use crate::ear::Hello;
+use crate::error::Reason;
+
+/// Serves the program as `name` until either side has finished.
+pub(super) async fn run(
+    case: Case,
+    name: String,
+    hello: Hello,
+    near: Near,
+    server: Option<TcpStream>,
+) {
+    let (far, protocol) = far(&case, &name, &hello, server).await;
+    let two = protocol == b"h2";
+    let Some(authority) = &case.gate.authority else {
+        return;
+    };
+    let config = match authority.stand_in(&name, &protocol) {
+        Ok(config) => config,
+        Err(error) => return tracing::warn!(name, %error, "cannot stand in"),
+    };
+    let greeting = TlsAcceptor::from(config).accept(near);
+    match timeout(case.gate.limits.patience, greeting).await {
+        Ok(Ok(near)) => {
+            let names = Names::Only(name);
+            exchange::serve(Exchange::new(case, names, two, Some(far)), two, near).await;
+        }
+        // A program that does not trust the authority ends here; it knows why.
+        Ok(Err(error)) => tracing::debug!(name, %error, "the program hung up"),
+        Err(_) => case.denied(&name, None, Reason::Slow),
+    }
+}
+
+/// The server, or why there is none; and the protocol to speak.
+async fn far(case: &Case, name: &str, hello: &Hello, server: Option<TcpStream>) -> (Far, Vec<u8>) {
+    let offered = |one: &[u8]| hello.protocols.iter().any(|own| own == one);
+    // Whoever gets nothing but our own answer gets it as it likes best.
+    let alone = match offered(b"h2") {
+        true => b"h2".to_vec(),
+        false if offered(b"http/1.1") => b"http/1.1".to_vec(),
+        false => Vec::new(),
+    };
+    let stream = match arrive(case, name, server).await {
+        Ok(stream) => stream,
+        Err(error) => return (Far::broken(&error), alone),
+    };
+    let limits = &case.gate.limits;
+    match case.gate.servers.greet(name, hello, stream, limits).await {
+        Ok(stream) => {
+            let protocol = stream
+                .get_ref()
+                .1
+                .alpn_protocol()
+                .unwrap_or_default()
+                .to_vec();
+            let two = protocol == b"h2";
+            (Far::open(case, two, stream).await, protocol)
+        }
+        Err(error) => {
+            if matches!(error, NoTls::Certificate(_)) {
+                case.denied(name, None, Reason::Certificate);
+            }
+            (Far::broken(&error), alone)
+        }
+    }
+}
