@@ -295,6 +295,7 @@ pub fn new(id: String, org: &str) -> NewSession {
         drafts: decided.drafts,
         project,
         birth: None,
+        begins: None,
         token: None,
         origin: None,
     }

@@ -10,7 +10,8 @@ use crate::digest::digest;
 use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
 use crate::{
-    Birth, Error, Once, Origin, Store, Wake, hearing, leases, lineage, projection, tokens,
+    Begins, Birth, Error, Once, Origin, Projection, Store, Wake, hearing, leases, lineage,
+    projection, tokens,
 };
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
@@ -37,6 +38,14 @@ impl Store {
         let placed = self.place(&new.id, std::mem::take(&mut new.drafts)).await?;
         let shared = new.origin.as_ref().map_or(0, Origin::shared);
         let facts = Facts::new(&new.id, shared, new.at, placed)?;
+        let begins = match new.begins.take() {
+            Some(Begins { drafts, project }) => {
+                let placed = self.place(&new.id, drafts).await?;
+                let facts = Facts::new(&new.id, shared + facts.len(), new.at, placed)?;
+                Some((facts, project))
+            }
+            None => None,
+        };
         let node = match &new.birth {
             Some(birth) => self.nodes().must_last(&birth.node, birth.until),
             None => None,
@@ -56,6 +65,7 @@ impl Store {
         let birth = Birthing {
             new,
             facts,
+            begins,
             node,
             mark,
         };
@@ -67,6 +77,8 @@ impl Store {
 struct Birthing {
     new: NewSession,
     facts: Facts,
+    /// What follows at once, if it is born with its lease.
+    begins: Option<(Facts, Projection)>,
     /// Until when the node's leases must be made to last.
     node: Option<Millis>,
     mark: u64,
@@ -80,23 +92,28 @@ impl Birthing {
             return Ok((self.found(tx, same, &session).await?, None));
         }
         let Self {
-            new,
-            facts,
+            mut new,
+            mut facts,
+            begins,
             node,
             mark,
         } = self;
-        let birth = match &new.birth {
+        let birth = match new.birth.take() {
             Some(birth) if leases::room(tx, &new.org, birth.most).await? => Some(birth),
             _ => None,
         };
-        if let (Some(birth), Some(until)) = (birth, node) {
+        if let (Some(birth), Some(until)) = (&birth, node) {
             leases::last(tx, &birth.node, until).await?;
         }
         let leased = birth.is_some();
+        if let Some((more, project)) = begins.filter(|_| leased) {
+            facts.extend(more);
+            new.project = project;
+        }
         if let Some(origin) = &new.origin {
             lineage::fork(tx, &new.org, &new.id, origin).await?;
         }
-        let row = insert(tx, &new, birth, facts.len()).await?;
+        let row = insert(tx, &new, birth.as_ref(), facts.len()).await?;
         facts.write(tx).await?;
         if let Some(token) = &new.token {
             tokens::insert(tx, &new.org, &new.id, token).await?;

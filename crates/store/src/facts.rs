@@ -50,6 +50,12 @@ impl Facts {
         self.rows.len() as u64
     }
 
+    /// Takes in those that follow.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.rows.extend(more.rows);
+        self.events.extend(more.events);
+    }
+
     pub(crate) async fn write(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
         tx.exec_each(INSERT, &self.rows).await.map(drop)
     }

@@ -105,7 +105,7 @@ pub use reserve::Reserved;
 pub use sabotage::{Sabotage, sabotaged};
 pub use secret_stores::{NewSecretStore, SecretStoreChange, SecretStoreRow};
 pub use secrets::{NewSecret, SecretRow};
-pub use sessions::{Birth, Created, NewSession, Once, SessionFilter, SessionRow};
+pub use sessions::{Begins, Birth, Created, NewSession, Once, SessionFilter, SessionRow};
 pub use stats::Stats;
 pub use store::Store;
 pub use sweep::Swept;

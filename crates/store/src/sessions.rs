@@ -30,10 +30,21 @@ pub struct NewSession {
     pub project: Projection,
     /// The node that drives it from birth, with epoch 1, if one does.
     pub birth: Option<Birth>,
+    /// What is written too if it is born with its lease: its turn has begun.
+    pub begins: Option<Begins>,
     /// A client token to be made with it (or for the session found instead).
     pub token: Option<NewToken>,
     /// What it is forked from; its first facts then follow that one's.
     pub origin: Option<Origin>,
+}
+
+/// Facts that follow the first ones in the same breath.
+#[derive(Debug, Clone)]
+pub struct Begins {
+    /// The facts; at least one.
+    pub drafts: Vec<Draft>,
+    /// What follows from all of them.
+    pub project: Projection,
 }
 
 /// A lease held from birth.

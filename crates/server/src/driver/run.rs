@@ -145,6 +145,9 @@ impl Run {
             run.catch_up().await?;
         }
         run.own_since = run.fold.state.head;
+        if !events.is_empty() && run.fold.state.turn.is_some() {
+            crate::points::passed("turn.begun");
+        }
         if events.is_empty() {
             run.recover(from.is_some()).await?;
         }

@@ -135,6 +135,7 @@ pub fn new(id: &str) -> NewSession {
         drafts: vec![draft("user.message")],
         project: project(1, true),
         birth: None,
+        begins: None,
         token: None,
         origin: None,
     }

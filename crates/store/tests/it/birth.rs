@@ -2,7 +2,7 @@
 //! lease and with a token.
 
 use session::{Frozen, Millis};
-use store::{Birth, Created, Error, NewSession, NewToken, Once, Quota, Scopes, SessionRow};
+use store::{Begins, Birth, Created, Error, NewSession, NewToken, Once, Quota, Scopes, SessionRow};
 
 use crate::bed::{Bed, ORG, both, draft, new, project, seqs};
 
@@ -12,6 +12,7 @@ both!(
     the_same_request_finds_the_same_session,
     one_of_many_equal_requests_makes_it,
     a_birth_brings_the_lease,
+    a_turn_begins_with_a_birth_only_if_that_brings_the_lease,
     a_birth_brings_a_token,
 );
 
@@ -175,6 +176,47 @@ async fn a_birth_brings_the_lease(bed: Bed) {
         .await
         .unwrap();
     assert_eq!(taken[0].row.epoch, 2);
+}
+
+async fn a_turn_begins_with_a_birth_only_if_that_brings_the_lease(bed: Bed) {
+    let store = bed.open().await;
+    let born = |id: &str, most| NewSession {
+        birth: Some(Birth {
+            node: "node_a".to_owned(),
+            until: Millis(5000),
+            most,
+        }),
+        begins: Some(Begins {
+            drafts: vec![draft("b"), draft("c")],
+            project: project(3, true),
+        }),
+        ..new(id)
+    };
+    for (id, most, head) in [("ses_1", 1, 3), ("ses_2", 1, 1), ("ses_3", 9, 1)] {
+        let created = store.create_session(born(id, most)).await.unwrap();
+        let Created::New {
+            row,
+            events,
+            leased,
+        } = created
+        else {
+            panic!("{id} was there before");
+        };
+        assert_eq!((row.head, leased), (head, head == 3), "{id}");
+        let seqs: Vec<u64> = events.iter().map(|logged| logged.event.seq).collect();
+        assert_eq!(seqs, (1..=head).collect::<Vec<_>>());
+        let stored = store.session(ORG, id).await.unwrap();
+        assert_eq!(
+            (stored.head, stored.state.clone()),
+            (head, row.state),
+            "{id}"
+        );
+        let read = store.fold_source(id, 0).await.unwrap();
+        let event = |logged: &std::sync::Arc<store::Logged>| logged.event.clone();
+        let of =
+            |events: &[std::sync::Arc<store::Logged>]| events.iter().map(event).collect::<Vec<_>>();
+        assert_eq!(of(&read), of(&events), "{id}");
+    }
 }
 
 fn token(token: &str) -> NewToken {

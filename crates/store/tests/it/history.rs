@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use session::Millis;
 use store::{
-    Append, Birth, Dedupe, Error, EventQuery, LeaseChange, NewSession, Once, Page, Quota,
+    Append, Begins, Birth, Dedupe, Error, EventQuery, LeaseChange, NewSession, Once, Page, Quota,
     SessionFilter, Store,
 };
 
@@ -207,6 +207,10 @@ fn asked(session: u8, key: Option<u8>, request: u8, born: bool, now: i64) -> New
             node: "n0".to_owned(),
             until: Millis(now + 500),
             most: 2,
+        }),
+        begins: born.then(|| Begins {
+            drafts: vec![draft("begun")],
+            project: project(2, true),
         }),
         // An id is made once in earnest; here it is the key that repeats.
         ..new(&format!("ses_{session}"))

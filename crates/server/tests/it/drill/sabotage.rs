@@ -37,7 +37,8 @@ fn a_name_that_is_not_kept_runs_an_effect_twice() {
 fn a_stream_that_leaves_one_out_has_gaps() {
     let held = broken(
         "stream_off_by_one",
-        &["--seed", "1", "--runs", "1", "--point", "turn.begun"],
+        // By then the reader has seen some, and comes back for the rest.
+        &["--seed", "1", "--runs", "1", "--point", "exec.finished"],
     );
     assert!(held.all("gaps") > 0, "{:#}", held.report);
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use session::config::Bounds;
 use session::id::Noun;
-use session::{Decided, Frozen, Limits, ModelRef, State, decide};
+use session::{Command, Decided, Frozen, Limits, Millis, ModelRef, State, decide};
 use sha2::{Digest, Sha256};
-use store::{AgentRow, Created, NewSession, Once, Projection, SessionRow};
+use store::{AgentRow, Begins, Created, NewSession, Once, Projection, SessionRow};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use utoipa::ToSchema;
@@ -94,6 +94,7 @@ pub async fn create(
     let Decided { drafts, state } =
         decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
     let project = Projection::of(&frozen, &State::default(), &state, now);
+    let begins = begins(&id, &frozen, &state, now);
     let new = NewSession {
         id,
         org,
@@ -105,10 +106,15 @@ pub async fn create(
         drafts,
         project,
         birth: None,
+        begins,
         token: Some(tokens::usual(now)),
         origin: None,
     };
     let Born { status, row, token } = born(app, tasks, new, true).await?;
+    let row = match status {
+        StatusCode::CREATED => as_asked(row, state),
+        _ => row,
+    };
     Ok((
         status,
         Json(CreatedSession {
@@ -116,6 +122,26 @@ pub async fn create(
             client_token: token,
         }),
     ))
+}
+
+/// A new session is shown as it was asked for: that it runs by now its events tell.
+fn as_asked(row: SessionRow, state: State) -> SessionRow {
+    SessionRow {
+        status: state.phase().name().to_owned(),
+        head: state.head,
+        input_cursor: state.input_cursor,
+        state,
+        ..row
+    }
+}
+
+/// What stands in the log too if the session is run at once: its turn has begun.
+/// That spares a commit before the first model call. A turn that ends as it
+/// begins is left to the driver.
+fn begins(id: &str, frozen: &Frozen, asked: &State, now: Millis) -> Option<Begins> {
+    let Decided { drafts, state } = decide(id, frozen, asked, Command::Begin, now).ok()?;
+    let project = Projection::of(frozen, asked, &state, now);
+    (!state.phase().at_rest()).then_some(Begins { drafts, project })
 }
 
 /// A session that was made, or found, and the token for it.

@@ -109,6 +109,7 @@ pub async fn fork(
         at: now,
         drafts,
         birth: None,
+        begins: None,
         token: Some(tokens::usual(now)),
         origin: Some(Origin {
             session: from,

@@ -1,0 +1,105 @@
+//! The ways out of the sandboxes, as the hands are given them: each connection
+//! and each name goes to the gate with the pass of its sandbox.
+
+use std::io;
+use std::sync::Arc;
+
+use egress::{Authority, Destination, Gate, Roots};
+use futures::FutureExt;
+use hands::{Dial, Lookup, Resolve, Target, To};
+use secrecy::ExposeSecret;
+use store::Store;
+
+use super::ServeError;
+use crate::config::Config;
+use crate::gate::Passes;
+
+/// The gate of this installation, and the certificate its sandboxes are to trust.
+pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String), ServeError> {
+    let failed = |error: &dyn std::fmt::Display| ServeError::Gate(error.to_string());
+    let fresh = Authority::fresh().map_err(|error| failed(&error))?;
+    // Nodes of one database share the authority of whoever came first.
+    let kept = store.install_secret("authority", || fresh.to_bytes().expose_secret().clone());
+    let authority = Authority::from_bytes(kept.await?.expose_secret());
+    let authority = authority.map_err(|error| failed(&error))?;
+    let certificate = authority.certificate_pem().to_owned();
+    let mut roots = Roots::system();
+    if let Some(path) = &config.sandboxes.extra_roots {
+        let pem = std::fs::read_to_string(path).map_err(|source| ServeError::Data {
+            path: path.clone(),
+            source,
+        })?;
+        roots = roots.and(&pem).map_err(|error| failed(&error))?;
+    }
+    let policy = egress::Policy {
+        allow_private: config.sandboxes.allow_private,
+    };
+    let limits = egress::Limits::default();
+    Ok((Gate::new(policy, limits, Some(authority), roots), certificate))
+}
+
+/// What every way out needs.
+#[derive(Clone)]
+pub(super) struct Ways {
+    gate: Gate,
+    passes: Arc<Passes>,
+}
+
+impl Ways {
+    pub(super) fn new(gate: Gate, passes: Arc<Passes>) -> Self {
+        Self { gate, passes }
+    }
+
+    /// Makes the connections that leave a sandbox.
+    pub(super) fn dial(&self) -> Dial {
+        let ways = self.clone();
+        Arc::new(move |target| {
+            let ways = ways.clone();
+            async move { ways.connect(target).await }.boxed()
+        })
+    }
+
+    /// Looks up the names that are asked for in a sandbox.
+    pub(super) fn resolve(&self) -> Resolve {
+        let ways = self.clone();
+        Arc::new(move |lookup| {
+            let ways = ways.clone();
+            async move { ways.look_up(lookup).await }.boxed()
+        })
+    }
+
+    async fn connect(&self, target: Target) -> io::Result<Box<dyn hands::Stream>> {
+        let to = match target.to {
+            To::Addr(address) => Destination::Address(address),
+            To::Name(name, port) => Destination::Name(name, port),
+        };
+        let pass = self.pass(&target.sandbox, target.owner.as_deref()).await?;
+        let stream = self.gate.dial(&Arc::new(pass), &to).await;
+        Ok(Box::new(stream.map_err(refused)?))
+    }
+
+    async fn look_up(&self, lookup: Lookup) -> io::Result<Vec<std::net::IpAddr>> {
+        let pass = self.pass(&lookup.sandbox, lookup.owner.as_deref()).await?;
+        let found = self.gate.resolve(&pass, &lookup.name).await;
+        found.map_err(refused)
+    }
+
+    async fn pass(&self, sandbox: &str, owner: Option<&str>) -> io::Result<egress::Pass> {
+        self.passes.of(sandbox, owner).await.map_err(|error| {
+            tracing::warn!(%error, sandbox, "nothing is let out while the store cannot be read");
+            io::Error::from(io::ErrorKind::ConnectionRefused)
+        })
+    }
+}
+
+/// The gate's refusal as the hands know it: kinds of the system's own errors,
+/// which the guest turns into what a program inside expects.
+fn refused(error: egress::Error) -> io::Error {
+    let kind = match &error {
+        egress::Error::Refused(_) => io::ErrorKind::ConnectionRefused,
+        egress::Error::NoName => io::ErrorKind::NotFound,
+        egress::Error::Unreachable(source) => source.kind(),
+        egress::Error::Timeout(_) => io::ErrorKind::TimedOut,
+    };
+    io::Error::new(kind, error)
+}
