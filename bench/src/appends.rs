@@ -254,6 +254,8 @@ pub fn frozen() -> Frozen {
         on_interrupt: std::collections::BTreeMap::new(),
         prices: None,
         caps: session::Caps::default(),
+        egress: session::Egress::default(),
+        secret_stores: Vec::new(),
     }
 }
 

@@ -91,6 +91,9 @@ pub struct HandsConfig {
     pub max_sandboxes: usize,
     /// First host uid given to sandboxes when run as root; each takes 65,536.
     pub uid_base: u32,
+    /// A certificate authority, as PEM, that programs inside trust besides those the
+    /// host trusts. Sandboxes that run already are not told of another.
+    pub trust: Option<String>,
 }
 
 impl HandsConfig {
@@ -108,6 +111,7 @@ impl HandsConfig {
             alone: Duration::from_secs(24 * 3600),
             max_sandboxes: 256,
             uid_base: 100_000,
+            trust: None,
         }
     }
 }

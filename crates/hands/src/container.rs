@@ -18,6 +18,7 @@ pub(crate) mod spec;
 mod stale;
 mod sys;
 pub(crate) mod template;
+mod trust;
 mod userns;
 
 pub use launcher::launcher_main;

@@ -43,6 +43,7 @@ struct Common {
     mounts: PathBuf,
     templates: PathBuf,
     template: OnceCell<PathBuf>,
+    trust: Option<String>,
     disks: Option<Disks>,
     hierarchies: Hierarchies,
 }
@@ -323,6 +324,7 @@ impl Common {
             mounts,
             templates,
             template: OnceCell::new(),
+            trust: config.trust.clone(),
             disks,
             hierarchies,
         })
@@ -335,6 +337,7 @@ impl Common {
             uid,
             mounts: self.mounts.clone(),
             template,
+            trust: self.trust.is_some(),
             own_disk: self.disks.is_some(),
             groups: self.hierarchies.groups(id),
         })
@@ -343,8 +346,9 @@ impl Common {
     /// The template, made before the first start: all of `/usr` is looked at for it.
     async fn template(&self) -> Result<PathBuf, Error> {
         let made = self.template.get_or_try_init(|| async {
-            let (dir, hide) = (self.templates.clone(), self.root);
-            let made = tokio::task::spawn_blocking(move || template::make(&dir, hide)).await;
+            let (dir, hide, trust) = (self.templates.clone(), self.root, self.trust.clone());
+            let make = move || template::make(&dir, hide, trust.as_deref());
+            let made = tokio::task::spawn_blocking(make).await;
             made.map_err(|error| Error::Launch(error.to_string()))?
                 .map_err(Error::io("make the template"))
         });

@@ -23,7 +23,7 @@ use super::net::{self, Network};
 use super::root::{self, Root};
 use super::spec::{LAUNCH, Spec, State, Walls, started_of};
 use super::sys::{self, Done, trying};
-use super::{confine, dev, userns};
+use super::{confine, dev, trust, userns};
 
 /// Where commands find programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -236,6 +236,8 @@ fn first_process(
     std::fs::write("/proc/sys/user/max_user_namespaces", "0")
         .map_err(trying("forbid user namespaces"))?;
     dev::mask()?;
+    let told = spec.walls.as_ref().is_some_and(|walls| walls.trust);
+    let trusted = told.then(trust::variables).unwrap_or_default();
     let disk_bytes = root.own_disk.then_some(spec.limits.disk_bytes);
     let boot = Boot {
         spool_fd: Some(sys::keep(spool.as_fd())?),
@@ -247,7 +249,7 @@ fn first_process(
         network: true,
         confine: true,
         alone_ms: Some(spec.alone_ms),
-        env: [variables(PATH), proxies(&network)].concat(),
+        env: [variables(PATH), proxies(&network), trusted].concat(),
         ..Boot::default()
     };
     report(tell, &Some(network))?;

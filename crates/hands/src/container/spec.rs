@@ -52,6 +52,9 @@ pub(crate) struct Walls {
     pub(crate) mounts: PathBuf,
     /// The template's own files.
     pub(crate) template: PathBuf,
+    /// Whether the template has an authority of its own that programs must be told of.
+    #[serde(default)]
+    pub(crate) trust: bool,
     /// Whether the launcher's input is the disk, a mount that is nowhere yet.
     pub(crate) own_disk: bool,
     /// The cgroups to make.

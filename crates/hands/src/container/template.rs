@@ -13,7 +13,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::hidden::{self, Cover};
-use super::sys;
+use super::{sys, trust};
 
 /// In the template's folder, its own files.
 pub(super) const OWN: &str = "own";
@@ -115,7 +115,7 @@ const INTO_USR: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// One thing in the template.
 #[derive(Debug, Hash)]
-enum Item {
+pub(super) enum Item {
     Folder(u32),
     File(Vec<u8>),
     Link(PathBuf),
@@ -123,9 +123,10 @@ enum Item {
 }
 
 /// Makes the template below `dir`, unless it is there, and returns its folder. With
-/// `hide`, sandboxes see only what everybody may read of the host's `/usr`.
-pub(crate) fn make(dir: &Path, hide: bool) -> io::Result<PathBuf> {
-    let mut items = items();
+/// `hide`, sandboxes see only what everybody may read of the host's `/usr`; with
+/// `trust`, they trust that authority as well.
+pub(crate) fn make(dir: &Path, hide: bool, trust: Option<&str>) -> io::Result<PathBuf> {
+    let mut items = items(trust);
     if hide {
         for (path, cover) in hidden::of_usr() {
             items.insert(Path::new(HIDDEN).join(path), Item::Cover(*cover));
@@ -199,7 +200,7 @@ impl Item {
     }
 }
 
-fn items() -> BTreeMap<PathBuf, Item> {
+fn items(trust: Option<&str>) -> BTreeMap<PathBuf, Item> {
     let mut items = BTreeMap::from([(PathBuf::new(), Item::Folder(0o755))]);
     for (path, mode) in FOLDERS {
         items.insert(PathBuf::from(path), Item::Folder(mode));
@@ -230,6 +231,9 @@ fn items() -> BTreeMap<PathBuf, Item> {
     }
     // Private keys are no certificates.
     items.retain(|path, _| !path.starts_with("etc/ssl/private"));
+    if let Some(pem) = trust {
+        trust::add(&mut items, pem);
+    }
     items
         .into_iter()
         .map(|(path, item)| (Path::new(OWN).join(path), item))
@@ -272,12 +276,12 @@ mod tests {
     #[test]
     fn a_template_that_a_power_loss_left_torn_is_made_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let place = make(dir.path(), true).unwrap();
+        let place = make(dir.path(), true, None).unwrap();
         let passwd = place.join(OWN).join("etc/passwd");
         let text = fs::read(&passwd).unwrap();
         fs::write(&passwd, "").unwrap();
         fs::remove_file(place.join(OWN).join("bin")).unwrap();
-        assert_eq!(make(dir.path(), true).unwrap(), place);
+        assert_eq!(make(dir.path(), true, None).unwrap(), place);
         assert_eq!(fs::read(&passwd).unwrap(), text);
         assert!(fs::read_link(place.join(OWN).join("bin")).is_ok());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -286,13 +290,13 @@ mod tests {
     #[test]
     fn the_template_is_made_once_and_holds_nothing_private_of_the_host() {
         let dir = tempfile::tempdir().unwrap();
-        let made_at = make(dir.path(), false).unwrap();
+        let made_at = make(dir.path(), false, None).unwrap();
         let place = made_at.join(OWN);
         let made = fs::metadata(place.join("etc/passwd"))
             .unwrap()
             .modified()
             .unwrap();
-        assert_eq!(make(dir.path(), false).unwrap(), made_at);
+        assert_eq!(make(dir.path(), false, None).unwrap(), made_at);
         assert_eq!(
             fs::metadata(place.join("etc/passwd"))
                 .unwrap()

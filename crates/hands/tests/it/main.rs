@@ -16,4 +16,5 @@ mod restart;
 mod single;
 mod start;
 mod support;
+mod trust;
 mod walls;
