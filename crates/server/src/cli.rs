@@ -5,6 +5,7 @@
 //! `rehearse`, `key`, `runtime`, `config` and `doctor` act on this machine.
 
 mod agent;
+mod agent_secret;
 mod api;
 mod context;
 mod credential;
@@ -32,9 +33,11 @@ mod remember;
 mod render;
 mod runtime;
 mod secret;
+mod secret_store;
 mod serve;
 mod session;
 pub(crate) mod sse;
+mod store_secret;
 mod table;
 mod text;
 mod usage;
@@ -96,6 +99,12 @@ enum Command {
     /// Look after the providers' keys that agents use
     #[command(subcommand, visible_alias = "credentials")]
     Credential(credential::CredentialCommand),
+    /// Look after named sets of secrets for sandboxes
+    #[command(subcommand, visible_alias = "secret-stores")]
+    SecretStore(secret_store::StoreCommand),
+    /// Look after the secrets of a store
+    #[command(subcommand, visible_alias = "secrets")]
+    Secret(store_secret::SecretCommand),
     /// Show what was used, and what it costs
     Usage(usage::Usage),
     /// Make and revoke API keys, on the server's machine
@@ -202,6 +211,8 @@ fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), 
         Command::Agent(command) => until_interrupted(agent::run(context, command)),
         Command::Session(command) => until_interrupted(session::run(context, command)),
         Command::Credential(command) => until_interrupted(credential::run(context, command)),
+        Command::SecretStore(command) => until_interrupted(secret_store::run(context, command)),
+        Command::Secret(command) => until_interrupted(store_secret::run(context, command)),
         Command::Usage(usage) => until_interrupted(usage::run(context, usage)),
         Command::Key(command) => until_interrupted(key::run(context, command)),
         Command::Doctor(doctor) => until_interrupted(doctor::run(context, *doctor)),
@@ -289,6 +300,18 @@ mod tests {
             "oc session rm ses_1",
             "oc usage --from 2026-01-01 --by agent",
             "oc agent update coder --on-interrupt bash=retry --usd-per-day 5",
+            "oc agent create coder --prompt p --model test/demo --egress *.github.com,a.test --secret-store ci",
+            "oc agent secret set TOKEN --agent coder --from-stdin --allowed-hosts api.github.com",
+            "oc agent secret ls --agent coder",
+            "oc agent secret delete TOKEN --agent coder",
+            "oc secret-store create --name ci --egress-allowlist a.test,b.test",
+            "oc secret-store list",
+            "oc secret-store get ci",
+            "oc secret-store update ci --name cd",
+            "oc secret-store delete ci",
+            "oc secret set ci TOKEN value --allowed-hosts api.github.com",
+            "oc secret list ci",
+            "oc secret delete ci TOKEN",
             "oc credential add --provider anthropic --key-env K --default",
             "oc credential list",
             "oc credential remove cred_1",
@@ -328,6 +351,7 @@ mod tests {
             "oc session logs s --deltas",
             "oc agent create x --model m",
             "oc credential add --key a --key-env b",
+            "oc secret set ci TOKEN value --from-stdin",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

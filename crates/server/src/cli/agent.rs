@@ -5,6 +5,7 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use super::agent_secret::{self, AgentSecretCommand};
 use super::api::{Api, Ask};
 use super::context::{Context, field, moment};
 use super::error::{CliError, Refused};
@@ -28,6 +29,9 @@ pub(super) enum AgentCommand {
     /// Delete an agent; its sessions stay readable
     #[command(visible_alias = "rm")]
     Delete(One),
+    /// An agent's own secrets, for its sandboxes
+    #[command(subcommand, visible_alias = "secrets")]
+    Secret(AgentSecretCommand),
 }
 
 #[derive(Debug, Args)]
@@ -125,6 +129,7 @@ pub(super) async fn run(context: &Context, command: AgentCommand) -> Result<(), 
             )
         }
         AgentCommand::Update(update) => self::update(context, &update).await,
+        AgentCommand::Secret(command) => agent_secret::run(context, command).await,
         AgentCommand::Delete(one) => {
             let path = path(context, one.reference()).await?;
             context
@@ -161,6 +166,8 @@ async fn create(context: &Context, create: &Create) -> Result<(), CliError> {
         ("limits", create.limits.value()),
         ("on_interrupt", create.policy.on_interrupt()),
         ("caps", create.policy.caps()),
+        ("egress", create.policy.egress()),
+        ("secret_store", create.policy.secret_store()),
     ]);
     let answer = context
         .ask("creating the agent", Ask::post("/v3/agents").body(body))
@@ -193,10 +200,12 @@ async fn update(context: &Context, update: &Update) -> Result<(), CliError> {
         ("limits", update.limits.value()),
         ("on_interrupt", update.policy.on_interrupt()),
         ("caps", update.policy.caps()),
+        ("egress", update.policy.egress()),
+        ("secret_store", update.policy.secret_store()),
     ]);
     if body.as_object().is_none_or(|fields| fields.is_empty()) {
         return Err(CliError::Usage(
-            "nothing to change: give --prompt, --model, --credential, --key-env or a limit"
+            "nothing to change: give --prompt, --model, --credential, --key-env, a limit, --egress or --secret-store"
                 .to_owned(),
         ));
     }
@@ -210,7 +219,8 @@ async fn update(context: &Context, update: &Update) -> Result<(), CliError> {
     context.show(&answer, |agent| card(context, agent))
 }
 
-async fn path(context: &Context, reference: &str) -> Result<String, CliError> {
+/// The path of the agent a reference means.
+pub(super) async fn path(context: &Context, reference: &str) -> Result<String, CliError> {
     let api = context.api()?;
     let id = during(context.out, "looking for the agent", find(&api, reference)).await?;
     Ok(format!("/v3/agents/{id}"))
@@ -278,6 +288,8 @@ fn card(context: &Context, agent: &Value) -> String {
         "limits",
         "on_interrupt",
         "caps",
+        "egress",
+        "secret_store",
         "invoke_url",
     ]
     .map(|name| (name, field(agent, name)))

@@ -73,6 +73,23 @@ impl Context {
         }
     }
 
+    /// Shows a list that has no pages.
+    pub(super) fn list(
+        &self,
+        answer: &Answer,
+        heading: &[&str],
+        row: impl Fn(&Value) -> Vec<String>,
+        none: &str,
+    ) -> Result<(), CliError> {
+        self.show(answer, |list| {
+            let rows = list
+                .as_array()
+                .map(|items| items.iter().map(row).collect())
+                .unwrap_or_default();
+            table::columns(self.out.paint, heading, rows, none)
+        })
+    }
+
     /// Shows a page of a list, and how to get the next one.
     pub(super) fn page(
         &self,

@@ -62,6 +62,7 @@ impl Refused {
             status,
             code: text("code")
                 .or_else(|| text("type"))
+                .or_else(|| body["code"].as_str().map(str::to_owned))
                 .unwrap_or_else(|| "http_error".to_owned()),
             message: message.unwrap_or_else(|| format!("the server answered {status}")),
             param: text("param"),

@@ -1,7 +1,7 @@
 //! What an agent allows besides its limits, as options.
 
 use clap::Args;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Policies; an absent one is not sent.
 #[derive(Debug, Clone, Default, Args)]
@@ -22,6 +22,14 @@ pub(super) struct PolicyOptions {
     /// Most US dollars that all its sessions spend in a month
     #[arg(long, value_name = "USD")]
     usd_per_month: Option<f64>,
+    /// What its sandboxes may reach: open (the public internet), none, or hosts as
+    /// api.example.com or *.example.com
+    #[arg(long, value_name = "WORD|HOST,…", value_delimiter = ',')]
+    egress: Vec<String>,
+    /// Name of the secret store that its sandboxes get besides the agent's own
+    /// secrets; '' for none
+    #[arg(long, value_name = "NAME")]
+    secret_store: Option<String>,
 }
 
 impl PolicyOptions {
@@ -38,6 +46,25 @@ impl PolicyOptions {
                 Some(Value::Object(tools.collect()))
             }
         }
+    }
+
+    /// A word, or the hosts of an allowlist.
+    pub(super) fn egress(&self) -> Option<Value> {
+        match self.egress.as_slice() {
+            [] => None,
+            [word] if matches!(word.as_str(), "open" | "none") => Some(word.as_str().into()),
+            hosts => Some(json!({ "allowlist": hosts })),
+        }
+    }
+
+    /// The store's name; null for none.
+    pub(super) fn secret_store(&self) -> Option<Value> {
+        let name = self.secret_store.as_deref()?;
+        Some(if name.is_empty() {
+            Value::Null
+        } else {
+            name.into()
+        })
     }
 
     /// The caps for a request, if any is set.
@@ -58,8 +85,6 @@ impl PolicyOptions {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -76,6 +101,22 @@ mod tests {
         assert_eq!(sent(&["retry"]), Some(json!("retry")));
         let want = json!({ "bash": "report", "*": "retry" });
         assert_eq!(sent(&["bash=report", "retry"]), Some(want));
+    }
+
+    #[test]
+    fn egress_is_a_word_or_an_allowlist() {
+        let sent = |words: &[&str]| {
+            let egress = words.iter().map(|word| (*word).to_owned()).collect();
+            let policy = PolicyOptions {
+                egress,
+                ..PolicyOptions::default()
+            };
+            policy.egress()
+        };
+        assert_eq!(sent(&[]), None);
+        assert_eq!(sent(&["none"]), Some(json!("none")));
+        let hosts = ["api.test", "*.github.com"];
+        assert_eq!(sent(&hosts), Some(json!({ "allowlist": hosts })));
     }
 
     #[test]

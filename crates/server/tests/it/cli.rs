@@ -8,6 +8,7 @@ mod keep;
 mod local;
 mod login;
 mod runtime;
+mod secrets;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
