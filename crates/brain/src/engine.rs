@@ -32,7 +32,7 @@ use futures::future::BoxFuture;
 use session::{Provider, Reply};
 use tokio::time::Instant;
 
-pub use place::{Place, Reach, Spawn, Start, Stream};
+pub use place::{DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 
 use crate::door::{self, Doors};
 use crate::model::{Ask, Deltas, Model};

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use brain::Models;
+use brain::{Engines, Model, Models};
 use egress::Gate;
 use hands::Hands;
+use session::Frozen;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::deltas::Deltas;
 use crate::driver::{Births, Running};
+use crate::engines::Graves;
 use crate::files::Files;
+use crate::gate::Passes;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 
@@ -31,9 +34,15 @@ pub struct Parts {
     /// What models are told besides the conversation.
     pub prompts: Prompts,
     /// The sandboxes.
-    pub hands: Hands,
+    pub hands: Arc<Hands>,
+    /// Other people's engines.
+    pub engines: Engines,
+    /// Their sandboxes that are to be ended.
+    pub graves: Arc<Graves>,
     /// The way out of the sandboxes.
     pub gate: Gate,
+    /// What each sandbox may reach and be given.
+    pub passes: Arc<Passes>,
     /// The files of the sessions.
     pub files: Files,
     /// Whether this node was alone on its database when it started: then a turn
@@ -52,4 +61,13 @@ pub struct Parts {
     pub drain: CancellationToken,
     /// Cancelled a little later: runs stop within a step and hand it over.
     pub halt: CancellationToken,
+}
+
+impl Parts {
+    /// Who answers for a session: its runtime's engine, or the model itself.
+    #[must_use]
+    pub fn model_of(&self, frozen: &Frozen) -> Arc<dyn Model> {
+        let engine = self.engines.for_runtime(&frozen.runtime);
+        engine.unwrap_or_else(|| self.models.for_model(&frozen.model))
+    }
 }

@@ -6,6 +6,8 @@
 //!   [`tools`] carries out one call in a sandbox.
 //! * [`files`] makes the files of sandboxes safe, puts them to sleep and brings
 //!   them back.
+//! * [`engines`] gives other people's engines a sandbox of their own.
+//! * [`gate`] gives sandboxes their passes and sealed tokens.
 //! * [`outside`] carries a command that does not come from a session's run.
 //! * [`http`] parses requests into commands and renders answers; it holds no
 //!   rules.
@@ -23,7 +25,9 @@ pub mod config;
 pub mod deltas;
 pub mod drill;
 pub mod driver;
+pub mod engines;
 pub mod files;
+pub mod gate;
 pub mod http;
 pub mod metrics;
 pub mod node;

@@ -6,6 +6,7 @@
 //! with a retry hint, everything is gone within ten seconds. A `kill -9` at any
 //! moment loses nothing that was acknowledged.
 
+mod outward;
 mod parts;
 mod signals;
 
@@ -19,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::{driver, files, http, sweep};
+use crate::{driver, engines, files, gate, http, sweep};
 
 /// How long a step may go on once the node drains.
 const STEP: Duration = Duration::from_secs(5);
@@ -46,6 +47,9 @@ pub enum ServeError {
     /// Sandboxes cannot be made here.
     #[error("sandboxes cannot be made here: {0}. Run `oc doctor` to see why")]
     Hands(#[from] hands::Error),
+    /// The gate cannot be set up.
+    #[error("the gate cannot be set up: {0}")]
+    Gate(String),
     /// The model clients cannot be made.
     #[error("the model clients cannot be made: {0}")]
     Models(String),
@@ -76,7 +80,11 @@ pub async fn serve(mut config: Config) -> Result<(), ServeError> {
     let bound = listener.local_addr().map_err(failed)?;
     // Links that are handed out name the port we really have.
     config.node.listen = bound;
-    let (app, first_key) = parts::build(config).await?;
+    let parts::Built {
+        app,
+        first_key,
+        heard,
+    } = parts::build(config).await?;
     parts::write_address(&app.config, bound)?;
     announce(bound, first_key.as_deref());
 
@@ -86,6 +94,8 @@ pub async fn serve(mut config: Config) -> Result<(), ServeError> {
     tasks.spawn(driver::reap(app.clone()));
     tasks.spawn(driver::tell(app.clone()));
     tasks.spawn(files::keep(app.clone()));
+    tasks.spawn(engines::keep(app.clone()));
+    tasks.spawn(gate::keep(app.clone(), heard));
     tasks.spawn(sweep::keep(app.clone()));
     tasks.spawn(http::serve(app.clone(), listener));
     let stopped = tokio::select! {

@@ -10,6 +10,8 @@ mod bash;
 mod files;
 mod text;
 
+use std::collections::BTreeMap;
+
 use hands::{Live, Sandbox};
 use session::fact::{Outcome, Receipt};
 use session::state::OpenCall;
@@ -33,20 +35,29 @@ pub struct Done {
     pub duration_ms: Option<u64>,
 }
 
+/// What a command has besides its arguments.
+#[derive(Debug, Clone, Default)]
+pub struct Around {
+    /// Longest it may take, in seconds.
+    pub longest: u64,
+    /// Variables of its environment.
+    pub env: BTreeMap<String, String>,
+}
+
 /// Carries out the call, or finds the run that already carries it out: the
 /// call's name in the sandbox follows from its intent, so it never runs twice.
-/// No command takes longer than `longest` seconds; `live` gets what it prints.
+/// `around` is what a command has besides; `live` gets what it prints.
 ///
 /// # Errors
 /// Only the sandbox's own: it is gone, or gave no answer.
 pub async fn carry_out(
     sandbox: &dyn Sandbox,
     open: &OpenCall,
-    longest: u64,
+    around: &Around,
     live: Live,
 ) -> Result<Receipt, hands::Error> {
     let done = match tool::kind(&open.call.tool) {
-        Some(Kind::Exec) => bash::run(sandbox, open, longest, live).await?,
+        Some(Kind::Exec) => bash::run(sandbox, open, around, live).await?,
         _ => files::run(sandbox, open).await?,
     };
     Ok(receipt(open, done))

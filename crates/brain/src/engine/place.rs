@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -23,6 +24,11 @@ pub type Reach = Arc<dyn Fn(u16) -> BoxFuture<'static, io::Result<Box<dyn Stream
 
 /// The address of the door, as engines are told it.
 pub(crate) const DOOR: &str = "http://192.0.2.1";
+
+/// The same for whoever carries their connections. It is one for documentation
+/// (RFC 5737): nothing else can be meant by it.
+pub const DOOR_ADDRESS: SocketAddr =
+    SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 80));
 
 /// What is to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,6 +32,12 @@ options! {
         "OC_MODEL_SECONDS" model_seconds: u64 = 600;
         /// Times a model call is tried
         "OC_MODEL_ATTEMPTS" model_attempts: u32 = 8;
+        /// Memory of the sandbox of an engine (claude, codex, a program of yours), in MiB
+        "OC_ENGINE_MEMORY_MB" engine_memory_mb: u64 = 1024;
+        /// Seconds until an engine that is not asked anything is ended
+        "OC_ENGINE_IDLE_SECONDS" engine_idle_seconds: u64 = 60;
+        /// Seconds an engine may take from being told to asking its model
+        "OC_ENGINE_START_SECONDS" engine_start_seconds: u64 = 60;
     }
     tables {
         /// Prices of models by `provider/name`, or by the beginning of it and `*`
@@ -89,6 +95,9 @@ impl Models {
     pub(super) fn check(mut self) -> Result<Self, ConfigError> {
         at_least("model_attempts", 1, self.model_attempts.into())?;
         at_least("model_seconds", 1, self.model_seconds)?;
+        at_least("engine_memory_mb", 64, self.engine_memory_mb)?;
+        at_least("engine_idle_seconds", 1, self.engine_idle_seconds)?;
+        at_least("engine_start_seconds", 1, self.engine_start_seconds)?;
         for (model, price) in &self.prices {
             if !price.is_sound() {
                 let given = format!("{price:?} for {model}");

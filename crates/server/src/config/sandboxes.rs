@@ -1,5 +1,7 @@
 //! The sandboxes: how they are made, how large they are, how their files are kept.
 
+use std::path::PathBuf;
+
 use super::options::options;
 use super::{ConfigError, at_least, one_of};
 
@@ -9,6 +11,8 @@ options! {
         /// Let the gate reach loopback and private addresses (development)
         "OC_ALLOW_PRIVATE" (num_args = 0..=1, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())
             allow_private: bool = false;
+        /// File of certificates (PEM) that the gate trusts besides the system's
+        "OC_EXTRA_ROOTS" extra_roots: PathBuf;
         /// How sandboxes are made: auto, container, or process (no isolation)
         "OC_SANDBOX_DRIVER" sandbox_driver: String = "auto".to_owned();
         /// Sandboxes kept started and waiting

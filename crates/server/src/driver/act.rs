@@ -19,7 +19,7 @@ use super::run::{Run, Stopped};
 use super::unknown::{self, Tail};
 use crate::files::Fresh;
 use crate::points;
-use crate::tools::{self, Done};
+use crate::tools::{self, Around, Done};
 
 /// Times that one run begins a call again whose outcome is unknown: a call that
 /// ends its own sandbox must come to an end too.
@@ -143,7 +143,11 @@ impl Run {
     ) -> Result<Ended<Receipt>, Stopped> {
         self.begun.store(open.seq, Ordering::Relaxed);
         *self.again.entry(open.seq).or_default() += 1;
-        let longest = self.frozen.bounds.tool_seconds;
+        let env = self.app.passes.environment(sandbox.id(), &self.session);
+        let around = Around {
+            longest: self.frozen.bounds.tool_seconds,
+            env: env.await?,
+        };
         let (sandbox, call) = (Arc::clone(sandbox), open.clone());
         let mut acting = std::pin::pin!(async move {
             let (live, mut output) = tokio::sync::mpsc::channel::<Vec<u8>>(16);
@@ -153,7 +157,7 @@ impl Run {
                     points::passed("exec.started");
                 }
             };
-            let work = tools::carry_out(&*sandbox, &call, longest, live);
+            let work = tools::carry_out(&*sandbox, &call, &around, live);
             tokio::join!(work, keep).0
         });
         let ended = tokio::select! {

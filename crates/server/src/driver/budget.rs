@@ -300,7 +300,7 @@ impl Run {
             brain::Purpose::Turn
         };
         let mut ask = self.question(purpose);
-        let model = self.app.models.for_model(&self.frozen.model);
+        let model = self.app.model_of(&self.frozen);
         if let Ok(Ok(key)) = self.key().await {
             ask.key = key;
         }

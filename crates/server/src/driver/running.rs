@@ -139,7 +139,7 @@ impl Running {
     }
 
     /// Waits until none runs here.
-    pub(super) async fn emptied(&self) {
+    pub async fn emptied(&self) {
         loop {
             let mut rung = std::pin::pin!(self.emptied.notified());
             // Heard from here on: a run that leaves between the look and the wait rings too.

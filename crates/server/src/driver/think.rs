@@ -83,7 +83,7 @@ impl Run {
                 return Ok(Thought::Cut);
             }
         };
-        let model = self.app.models.for_model(&self.frozen.model);
+        let model = self.app.model_of(&self.frozen);
         let allowance = match self.allow(&*model, &mut ask).await? {
             Allowed::Yes(allowance) => allowance,
             Allowed::Unknown(error) => return Ok(Thought::Failed(error)),

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use brain::{Place, Spawn, Start};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use hands::{FileOp, Hands, Limits, Mount, Pipe, Sandbox, Wanted};
 use tokio::time::timeout;
 
 use super::Graves;
+use crate::runtimes::{Runtime, Runtimes};
 
 /// Where a runtime's folder is seen.
 const RUNTIME: &str = "/opt/runtime";
@@ -28,8 +30,8 @@ pub struct Yard {
     pub hands: Arc<Hands>,
     /// Where sandboxes of engines that are gone are put down to be ended.
     pub graves: Arc<Graves>,
-    /// The folder of an installed runtime.
-    pub folder: Arc<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>,
+    /// The runtimes that are installed.
+    pub runtimes: Runtimes,
     /// What a brain sandbox may use.
     pub limits: Limits,
 }
@@ -57,10 +59,11 @@ pub fn spawn(yard: Yard) -> Spawn {
 
 impl Yard {
     async fn start(&self, start: Start) -> Result<Place, String> {
-        let runtime = &start.runtime;
-        let folder = (self.folder)(runtime).ok_or_else(|| {
-            format!("the runtime `{runtime}` is not installed here: run `oc runtime install {runtime}`")
-        })?;
+        let found = self.runtimes.find(&start.runtime);
+        let folder = match found.map_err(|error| error.to_string())? {
+            Runtime::Engine(engine) => engine.folder,
+            Runtime::Custom(custom) => custom.dir,
+        };
         let owner = self.graves.name(&start.session);
         let hold = Hold {
             graves: Arc::clone(&self.graves),
@@ -143,8 +146,8 @@ fn reach(sandbox: Arc<dyn Sandbox>) -> brain::Reach {
 
 /// The end of what a program wrote to its standard error, told once it ended.
 fn last_words(
-    end: futures::future::BoxFuture<'static, Result<hands::PipeEnd, hands::Error>>,
-) -> brain::LastWords {
+    end: BoxFuture<'static, Result<hands::PipeEnd, hands::Error>>,
+) -> Arc<dyn Fn() -> BoxFuture<'static, String> + Send + Sync> {
     let end = Mutex::new(Some(end));
     Arc::new(move || {
         let end = end.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -153,7 +156,7 @@ fn last_words(
                 return String::new();
             };
             match timeout(PATIENCE, end).await {
-                Ok(Ok(end)) => String::from_utf8_lossy(&end.stderr).into_owned(),
+                Ok(Ok(end)) => end.stderr,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => String::new(),
             }

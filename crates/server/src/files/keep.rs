@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::save::NotSaved;
 use super::{Files, Mark};
 use crate::app::App;
-use crate::clock;
+use crate::{clock, engines};
 
 /// How often sandboxes are looked at without being rung for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,7 +32,9 @@ pub async fn keep(app: App) {
             () = app.files.bell.notified() => {}
             () = app.drain.cancelled() => return,
         }
-        for session in app.hands.owners() {
+        // Of an engine's own sandbox nothing is kept.
+        let theirs = app.hands.owners().into_iter();
+        for session in theirs.filter(|owner| engines::session_of(owner).is_none()) {
             if app.drain.is_cancelled() {
                 return;
             }

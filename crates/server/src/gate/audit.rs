@@ -194,9 +194,17 @@ mod tests {
         book.hear(heard("a"), now);
         assert_eq!(times(&due(&mut book, now.plus(FIRST))), [0; 0]);
         assert_eq!(times(&due(&mut book, now.plus(2 * FIRST))), [1]);
-        assert_eq!(times(&due(&mut book, now.plus(LAST))), [0; 0], "nothing is told of nothing");
+        assert_eq!(
+            times(&due(&mut book, now.plus(LAST))),
+            [0; 0],
+            "nothing is told of nothing"
+        );
         book.hear(heard("a"), now);
-        assert_eq!(times(&book.due(now, Millis(i64::MAX))), [1], "the last look tells all");
+        assert_eq!(
+            times(&book.due(now, Millis(i64::MAX))),
+            [1],
+            "the last look tells all"
+        );
     }
 
     #[test]

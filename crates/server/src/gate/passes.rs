@@ -142,7 +142,9 @@ impl Passes {
             async move {
                 let value = store.secret_value(&known.org, &of?, &name).await;
                 value
-                    .inspect_err(|error| tracing::warn!(%error, secret = name, "a secret cannot be read"))
+                    .inspect_err(
+                        |error| tracing::warn!(%error, secret = name, "a secret cannot be read"),
+                    )
                     .ok()
                     .flatten()
             }
@@ -195,16 +197,8 @@ mod tests {
             (Wanted::Open, vec![], Egress::Open),
             (Wanted::Open, b.clone(), allow(&["b.example"])),
             (Wanted::None, b.clone(), Egress::None),
-            (
-                Wanted::Allowlist(a.clone()),
-                vec![],
-                allow(&["a.example"]),
-            ),
-            (
-                Wanted::Allowlist(a),
-                b,
-                allow(&["a.example", "b.example"]),
-            ),
+            (Wanted::Allowlist(a.clone()), vec![], allow(&["a.example"])),
+            (Wanted::Allowlist(a), b, allow(&["a.example", "b.example"])),
         ] {
             assert_eq!(policy(&wanted, &stores), expected, "{wanted:?}");
         }

@@ -2,16 +2,19 @@
 //! and each name goes to the gate with the pass of its sandbox.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use brain::Engines;
 use egress::{Authority, Destination, Gate, Roots};
 use futures::FutureExt;
 use hands::{Dial, Lookup, Resolve, Target, To};
 use secrecy::ExposeSecret;
 use store::Store;
+use tokio_util::task::TaskTracker;
 
 use super::ServeError;
 use crate::config::Config;
+use crate::engines;
 use crate::gate::Passes;
 
 /// The gate of this installation, and the certificate its sandboxes are to trust.
@@ -35,7 +38,10 @@ pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String
         allow_private: config.sandboxes.allow_private,
     };
     let limits = egress::Limits::default();
-    Ok((Gate::new(policy, limits, Some(authority), roots), certificate))
+    Ok((
+        Gate::new(policy, limits, Some(authority), roots),
+        certificate,
+    ))
 }
 
 /// What every way out needs.
@@ -43,11 +49,29 @@ pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String
 pub(super) struct Ways {
     gate: Gate,
     passes: Arc<Passes>,
+    /// Made when the sandboxes are, which they need.
+    engines: Arc<OnceLock<Engines>>,
+    /// Conversations at the door; each ends with its connection.
+    doors: TaskTracker,
 }
+
+/// Bytes that wait between an engine and the door.
+const DEPTH: usize = 64 * 1024;
 
 impl Ways {
     pub(super) fn new(gate: Gate, passes: Arc<Passes>) -> Self {
-        Self { gate, passes }
+        Self {
+            gate,
+            passes,
+            engines: Arc::default(),
+            doors: TaskTracker::new(),
+        }
+    }
+
+    /// From here on brain sandboxes have their way to the door.
+    pub(super) fn lead_to(&self, engines: &Engines) {
+        // There is one server in a process, and one call of this.
+        let _ = self.engines.set(engines.clone());
     }
 
     /// Makes the connections that leave a sandbox.
@@ -69,6 +93,9 @@ impl Ways {
     }
 
     async fn connect(&self, target: Target) -> io::Result<Box<dyn hands::Stream>> {
+        if let Some(session) = target.owner.as_deref().and_then(engines::session_of) {
+            return self.to_the_door(session, &target.to);
+        }
         let to = match target.to {
             To::Addr(address) => Destination::Address(address),
             To::Name(name, port) => Destination::Name(name, port),
@@ -78,7 +105,30 @@ impl Ways {
         Ok(Box::new(stream.map_err(refused)?))
     }
 
+    /// The one way out of a brain sandbox.
+    fn to_the_door(&self, session: &str, to: &To) -> io::Result<Box<dyn hands::Stream>> {
+        let door = matches!(to, To::Addr(address) if *address == brain::DOOR_ADDRESS);
+        let engines = self.engines.get().filter(|_| door);
+        let Some(engines) = engines.cloned() else {
+            tracing::info!(session, ?to, outcome = "refused", "an engine wanted out");
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        };
+        let (ours, theirs) = tokio::io::duplex(DEPTH);
+        let session = session.to_owned();
+        self.doors
+            .spawn(async move { engines.serve(&session, theirs).await });
+        Ok(Box::new(ours))
+    }
+
     async fn look_up(&self, lookup: Lookup) -> io::Result<Vec<std::net::IpAddr>> {
+        if lookup
+            .owner
+            .as_deref()
+            .and_then(engines::session_of)
+            .is_some()
+        {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let pass = self.pass(&lookup.sandbox, lookup.owner.as_deref()).await?;
         let found = self.gate.resolve(&pass, &lookup.name).await;
         found.map_err(refused)

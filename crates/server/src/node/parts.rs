@@ -1,27 +1,43 @@
 //! Building the parts of a node, in the order in which they need each other.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use egress::{Destination, Gate};
-use futures::FutureExt;
-use hands::{Dial, Hands, Resolve, To};
+use brain::{EngineConfig, Engines};
+use hands::Hands;
 use secrecy::ExposeSecret;
 use session::id::Noun;
 use store::{Database, MasterKey, Options, Store};
+use tokio::sync::mpsc;
 
-use super::ServeError;
+use super::{ServeError, outward};
 use crate::app::{App, Parts};
 use crate::clock;
 use crate::config::Config;
+use crate::engines::{self, Graves, Yard};
+use crate::gate::{Heard, Passes, Tokens};
+use crate::runtimes::Runtimes;
 
-/// Builds everything; also returns the first API key, if it was just made.
-pub(super) async fn build(config: Config) -> Result<(App, Option<String>), ServeError> {
+/// Decisions of the gate that wait to be written down.
+const HEARD: usize = 4096;
+
+/// What was built.
+pub(super) struct Built {
+    /// The parts.
+    pub(super) app: App,
+    /// The first API key, if it was just made.
+    pub(super) first_key: Option<String>,
+    /// What the gate decides.
+    pub(super) heard: mpsc::Receiver<Heard>,
+}
+
+/// Builds everything.
+pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
     let data = config.node.data.clone();
     fs::create_dir_all(&data).map_err(|source| ServeError::Data {
         path: data.clone(),
@@ -35,25 +51,36 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
         return Err(ServeError::Taken(data));
     }
     let first_key = first_key(&store, &config).await?;
-    let policy = egress::Policy {
-        allow_private: config.sandboxes.allow_private,
-    };
-    let gate = Gate::new(
-        policy,
-        egress::Limits::default(),
-        None,
-        egress::Roots::none(),
-    );
-    let hands = open_hands(&config, &gate, &store).await?;
+    let (gate, certificate) = outward::gate(&config, &store).await?;
+    let tokens = Tokens::open(&store).await?;
+    let (tell, heard) = mpsc::channel(HEARD);
+    let passes = Arc::new(Passes::new(store.clone(), tokens, tell));
+    let ways = outward::Ways::new(gate.clone(), Arc::clone(&passes));
+    let pieces = crate::files::pieces(&store);
+    let wanted = hands_config(&config);
+    let _ = certificate;
+    let hands = Arc::new(Hands::open(wanted, ways.dial(), ways.resolve(), pieces).await?);
     let models = brain::Models::new(brain_config(&config))
         .map_err(|error| ServeError::Models(error.to_string()))?;
+    let graves = Arc::new(Graves::default());
+    let yard = Yard {
+        hands: Arc::clone(&hands),
+        graves: Arc::clone(&graves),
+        runtimes: Runtimes::new(config.node.runtimes()),
+        limits: engine_limits(&config),
+    };
+    let engines = Engines::new(models.clone(), engines::spawn(yard), engine_config(&config));
+    ways.lead_to(&engines);
     let app = Arc::new(Parts {
         node: clock::fresh(Noun::Node),
         store,
         models,
         prompts: crate::prompts::Prompts::default(),
         hands,
+        engines,
+        graves,
         gate,
+        passes,
         files: crate::files::Files::default(),
         alone,
         deltas: crate::deltas::Deltas::default(),
@@ -64,7 +91,11 @@ pub(super) async fn build(config: Config) -> Result<(App, Option<String>), Serve
         halt: tokio_util::sync::CancellationToken::new(),
         config,
     });
-    Ok((app, first_key))
+    Ok(Built {
+        app,
+        first_key,
+        heard,
+    })
 }
 
 /// The store of this configuration; also for commands that run beside a server.
@@ -114,47 +145,6 @@ fn is_key(text: &str) -> bool {
         .is_some_and(|rest| rest.len() == 64 && rest.bytes().all(hex))
 }
 
-async fn open_hands(config: &Config, gate: &Gate, store: &Store) -> Result<Hands, ServeError> {
-    let dialing = gate.clone();
-    let dial: Dial = Arc::new(move |target| {
-        let gate = dialing.clone();
-        async move {
-            let to = match target.to {
-                To::Addr(address) => Destination::Address(address),
-                To::Name(name, port) => Destination::Name(name, port),
-            };
-            let pass = Arc::new(egress::Pass::open(target.sandbox));
-            let stream = gate.dial(&pass, &to).await.map_err(refused)?;
-            Ok(Box::new(stream) as Box<dyn hands::Stream>)
-        }
-        .boxed()
-    });
-    let resolving = gate.clone();
-    let resolve: Resolve = Arc::new(move |lookup| {
-        let gate = resolving.clone();
-        async move {
-            let pass = egress::Pass::open(&lookup.sandbox);
-            gate.resolve(&pass, &lookup.name).await.map_err(refused)
-        }
-        .boxed()
-    });
-    // Until the store keeps pieces, no checkpoints are made.
-    let pieces = crate::files::pieces(store);
-    Ok(Hands::open(hands_config(config), dial, resolve, pieces).await?)
-}
-
-/// The gate's refusal as the hands know it: kinds of the system's own errors,
-/// which the guest turns into what a program inside expects.
-fn refused(error: egress::Error) -> io::Error {
-    let kind = match &error {
-        egress::Error::Refused(_) => io::ErrorKind::ConnectionRefused,
-        egress::Error::NoName => io::ErrorKind::NotFound,
-        egress::Error::Unreachable(source) => source.kind(),
-        egress::Error::Timeout(_) => io::ErrorKind::TimedOut,
-    };
-    io::Error::new(kind, error)
-}
-
 /// How sandboxes are to be made.
 pub(crate) fn hands_config(config: &Config) -> hands::HandsConfig {
     let mut hands = hands::HandsConfig::new(absolute(&config.node.data).join("hands"));
@@ -174,6 +164,24 @@ pub(crate) fn hands_config(config: &Config) -> hands::HandsConfig {
         disk_bytes: config.sandboxes.sandbox_disk_mb << 20,
     };
     hands
+}
+
+/// What a brain sandbox may use.
+fn engine_limits(config: &Config) -> hands::Limits {
+    hands::Limits {
+        memory_bytes: config.models.engine_memory_mb << 20,
+        cpus: 2.0,
+        pids: 256,
+        disk_bytes: 512 << 20,
+    }
+}
+
+fn engine_config(config: &Config) -> EngineConfig {
+    let seconds = Duration::from_secs;
+    EngineConfig {
+        idle: seconds(config.models.engine_idle_seconds),
+        start: seconds(config.models.engine_start_seconds),
+    }
 }
 
 /// The launcher changes its folder: paths it is given must not depend on ours.

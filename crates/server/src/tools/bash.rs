@@ -8,7 +8,7 @@ use session::fact::Outcome;
 use session::state::OpenCall;
 use session::tool;
 
-use super::{Done, args, exec_id, text};
+use super::{Around, Done, args, exec_id, text};
 use crate::points;
 
 /// Bytes of output kept for the blob store.
@@ -28,7 +28,7 @@ struct Bash {
 pub(super) async fn run(
     sandbox: &dyn Sandbox,
     open: &OpenCall,
-    longest: u64,
+    around: &Around,
     live: Live,
 ) -> Result<Done, hands::Error> {
     let bash: Bash = match args::read("bash", &open.call.input) {
@@ -42,15 +42,16 @@ pub(super) async fn run(
     }
     let id = exec_id(open);
     if bash.background {
-        return background(sandbox, open, &id, &bash.command).await;
+        return background(sandbox, open, &id, &bash.command, around).await;
     }
     let seconds = bash
         .timeout_seconds
         .unwrap_or(tool::COMMAND)
-        .clamp(1, longest.max(1));
+        .clamp(1, around.longest.max(1));
     let mut exec = Exec::shell(&id, &bash.command);
     exec.timeout_ms = Some(seconds * 1000);
     exec.spool_cap = KEPT;
+    exec.env.clone_from(&around.env);
     if points::armed("exec.started") {
         // To begin and to wait are one request otherwise; a second one finds the run.
         sandbox.start(exec.clone()).await?;
@@ -67,6 +68,7 @@ async fn background(
     open: &OpenCall,
     id: &str,
     command: &str,
+    around: &Around,
 ) -> Result<Done, hands::Error> {
     let stem = format!("/tmp/background/{}", open.seq);
     let line = format!(
@@ -74,6 +76,7 @@ async fn background(
     );
     let mut exec = Exec::shell(id, &line);
     exec.spool_cap = 0;
+    exec.env.clone_from(&around.env);
     sandbox.start(exec).await?;
     points::passed("exec.started");
     let text = format!(
