@@ -57,8 +57,8 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
     let passes = Arc::new(Passes::new(store.clone(), tokens, tell));
     let ways = outward::Ways::new(gate.clone(), Arc::clone(&passes));
     let pieces = crate::files::pieces(&store);
-    let wanted = hands_config(&config);
-    let _ = certificate;
+    let mut wanted = hands_config(&config);
+    wanted.trust = Some(certificate);
     let hands = Arc::new(Hands::open(wanted, ways.dial(), ways.resolve(), pieces).await?);
     let models = brain::Models::new(brain_config(&config))
         .map_err(|error| ServeError::Models(error.to_string()))?;
