@@ -1,4 +1,3 @@
-//! Engines on a stage: conversations of many shapes, played to their end.
+//! Engines on a stage.
 
-mod first;
 pub mod stage;

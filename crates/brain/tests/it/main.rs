@@ -12,4 +12,5 @@ mod hall;
 mod random;
 mod raw;
 mod server;
+mod suite;
 mod window;

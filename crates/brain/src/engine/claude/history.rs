@@ -107,6 +107,6 @@ fn said<'a>(at: usize, model: &'a str, reply: &Reply) -> Message<'a> {
 }
 
 /// The id of a line: its place is all there is to tell it by.
-pub(super) fn uuid(at: usize) -> String {
+fn uuid(at: usize) -> String {
     format!("00000000-0000-4000-8000-{at:012x}")
 }

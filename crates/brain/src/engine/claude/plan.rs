@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use super::SERVER;
-use super::history::{history, uuid};
+use super::history::history;
 use crate::engine::place::DOOR;
 use crate::engine::tongue::Plan;
 use crate::model::Ask;
@@ -33,7 +34,7 @@ const ENV: [(&str, &str); 15] = [
 
 /// How to start an engine that knows this conversation.
 pub(in crate::engine) fn plan(ask: &Ask, token: &SecretString) -> Plan {
-    let session = uuid(0);
+    let session = id(&ask.session);
     let lines = history(&session, &ask.model.name, &ask.items);
     let allowed = format!("--allowedTools=mcp__{SERVER}");
     let mut command: Vec<String> = [
@@ -52,7 +53,9 @@ pub(in crate::engine) fn plan(ask: &Ask, token: &SecretString) -> Plan {
     .into();
     command.push(format!("--model={}", name(ask)));
     let mut files = Vec::new();
-    if !lines.is_empty() {
+    if lines.is_empty() {
+        command.push(format!("--session-id={session}"));
+    } else {
         let file = format!("{session}.jsonl");
         command.push(format!("--resume={file}"));
         files.push((file, lines));
@@ -70,6 +73,26 @@ pub(in crate::engine) fn plan(ask: &Ask, token: &SecretString) -> Plan {
         env,
         files,
     }
+}
+
+/// The session's id for the engine, which wants a UUID: the same for each of its
+/// engines, since the provider is told of it.
+fn id(session: &str) -> String {
+    let digest = Sha256::digest(session.as_bytes());
+    let hex: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let part = |from: usize, to: usize| &hex[from..to];
+    let (a, b, c, d, e) = (
+        part(0, 8),
+        part(8, 12),
+        part(13, 16),
+        part(17, 20),
+        part(20, 32),
+    );
+    format!("{a}-{b}-4{c}-8{d}-{e}")
 }
 
 /// The model's name for the engine: it takes what it does not know for one of

@@ -18,14 +18,12 @@ fn runtimes() -> PathBuf {
     std::env::var_os("OC_TEST_RUNTIMES").map_or(default.into(), PathBuf::from)
 }
 
-/// The folder of that runtime's newest version.
+/// The folder of that runtime.
 fn folder(runtime: &str) -> PathBuf {
-    let all = runtimes().join(runtime);
-    let found = std::fs::read_dir(&all).ok().and_then(|entries| {
-        let folders = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        folders.filter(|path| path.is_dir()).max()
-    });
-    found.unwrap_or_else(|| panic!("no {}: run scripts/install-test-deps", all.display()))
+    let folder = runtimes().join(runtime);
+    let current = std::fs::read_to_string(folder.join("current"));
+    let missing = |_| panic!("no {}: run scripts/install-test-deps", folder.display());
+    folder.join(current.unwrap_or_else(missing).trim())
 }
 
 /// Engines, and what was started for them.
