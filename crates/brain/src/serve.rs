@@ -14,13 +14,13 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::ModelError;
-use crate::rehearsal::{Fail, Fails, Named, Part};
+use crate::rehearsal::{Fail, Fails, Named, Part, Scene, Seen};
 use fault::{Dialect, Fault};
 use log::{Log, Watch};
 
@@ -40,6 +40,21 @@ struct Asked {
     headers: HeaderMap,
     body: Bytes,
     watch: Watch,
+}
+
+/// How many answers a summary at the head of the conversation counted: our own
+/// engines' door knows, and a script goes on from there.
+pub(crate) const REPLIES: HeaderName = HeaderName::from_static("x-rehearsal-replies");
+
+impl Asked {
+    /// The scene, with what was before it.
+    fn after_summary<'a>(&self, mut scene: Scene<'a>) -> Scene<'a> {
+        let count = |value: &HeaderValue| value.to_str().ok()?.parse().ok();
+        if let Some(replies) = self.headers.get(REPLIES).and_then(count) {
+            scene.0.insert(0, Seen::Summary { replies });
+        }
+        scene
+    }
 }
 
 /// How a part is to end.

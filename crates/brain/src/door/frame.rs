@@ -7,10 +7,11 @@ use hyper::HeaderMap;
 use hyper::header::{self, HeaderName, HeaderValue};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use session::Provider;
+use session::{Item, Provider};
 
 use crate::api::{Api, Want, json};
 use crate::model::Ask;
+use crate::serve::REPLIES;
 use crate::wire::raw::{RawObject, raw};
 use crate::{ErrorKind, ModelError};
 
@@ -72,6 +73,11 @@ impl Frame {
             && let Ok(session) = HeaderValue::from_str(&ask.session)
         {
             headers.insert(COUNTED, session);
+        }
+        if ask.model.provider == Provider::Test
+            && let Some(Item::Summary { replies, .. }) = ask.items.first()
+        {
+            headers.insert(REPLIES, (*replies).into());
         }
         Ok(headers)
     }

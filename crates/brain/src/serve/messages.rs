@@ -62,7 +62,7 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     let body = read(&asked)?;
     check::body(&body)?;
     let seal = check::thinking(&body)?;
-    let scene = scene(&body.messages);
+    let scene = asked.after_summary(scene(&body.messages));
     let name = body.model.as_deref().unwrap_or_default();
     let most = u64::try_from(body.max_tokens.unwrap_or(0)).unwrap_or(0);
     let part = part(model(name), &scene)?.within(most);
@@ -92,7 +92,8 @@ pub(super) fn count(asked: &Asked) -> Result<Response, Fault> {
     body.max_tokens = Some(1);
     check::body(&body)?;
     let name = body.model.as_deref().unwrap_or_default();
-    let part = part(model(name), &scene(&body.messages))?;
+    let scene = asked.after_summary(scene(&body.messages));
+    let part = part(model(name), &scene)?;
     let tokens = part.line.tokens.context();
     Ok(Json(json!({ "input_tokens": tokens })).into_response())
 }

@@ -43,7 +43,7 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     let body = read(&asked)?;
     let items = item::items(&body.input);
     check::body(&body, &items)?;
-    let scene = scene(&items);
+    let scene = asked.after_summary(scene(&items));
     let name = body.model.as_deref().unwrap_or_default();
     let most = body
         .max_output_tokens
@@ -72,7 +72,8 @@ pub(super) fn count(asked: &Asked) -> Result<Response, Fault> {
     let items = item::items(&body.input);
     check::body(&body, &items)?;
     let name = body.model.as_deref().unwrap_or_default();
-    let tokens = part(model(name), &scene(&items))?.line.tokens.context();
+    let scene = asked.after_summary(scene(&items));
+    let tokens = part(model(name), &scene)?.line.tokens.context();
     let answer = json!({ "object": "response.input_tokens", "input_tokens": tokens });
     Ok(Json(answer).into_response())
 }

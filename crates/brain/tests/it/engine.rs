@@ -1,3 +1,6 @@
-//! Engines on a stage.
+//! Engines on a stage: what they ask, and what becomes of them when they die.
 
+mod alike;
+mod deaths;
+mod doors;
 pub mod stage;

@@ -4,7 +4,7 @@
 
 mod edges;
 mod faults;
-mod table;
+pub mod table;
 mod turns;
 
 /// Each play, with each player.

@@ -46,13 +46,34 @@ impl Stage {
     }
 
     pub fn with(runtime: &str, models: Models, config: EngineConfig) -> Self {
+        Self::playing(runtime, models, config, program)
+    }
+
+    /// An engine that is nothing but this line of a shell.
+    pub fn broken(models: Models, line: &'static str) -> Self {
+        let shell = move |_: &Start| {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", line]);
+            shell
+        };
+        Self::playing("claude", models, EngineConfig::default(), shell)
+    }
+
+    fn playing(
+        runtime: &str,
+        models: Models,
+        config: EngineConfig,
+        program: impl Fn(&Start) -> Command + Send + Sync + 'static,
+    ) -> Self {
         let started = Arc::new(Mutex::new(vec![]));
         let engines = Arc::new(OnceLock::new());
         let engines_of = engines.clone();
         let list = started.clone();
         let spawn: Spawn = Arc::new(move |start| {
             let (engines, list) = (engines_of.clone(), list.clone());
-            async move { Ok(place(start, engines.get().cloned().unwrap(), list).await) }.boxed()
+            let program = program(&start);
+            async move { Ok(place(start, program, engines.get().cloned().unwrap(), list).await) }
+                .boxed()
         });
         let made = Engines::new(models, spawn, config);
         engines.set(made.clone()).unwrap();
@@ -68,13 +89,31 @@ impl Stage {
         self.started.lock().unwrap().len()
     }
 
+    /// The newest engine's process.
+    pub fn pid(&self) -> u32 {
+        self.started.lock().unwrap().last().unwrap().pid
+    }
+
+    /// What the newest engine shows in the place of a key.
+    pub fn key(&self) -> String {
+        let started = self.started.lock().unwrap();
+        let mut env = started.last().unwrap().start.env.values();
+        let key = env.find(|value| value.starts_with("osb_sealed_"));
+        key.unwrap().clone()
+    }
+
     /// Kills the newest engine, as a machine would that is out of memory.
     pub fn kill(&self) {
-        let pid = self.started.lock().unwrap().last().unwrap().pid;
-        let killed = std::process::Command::new("kill")
-            .args(["-9", &pid.to_string()])
+        self.signal("KILL");
+    }
+
+    /// Sends the newest engine a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
             .status();
-        assert!(killed.unwrap().success());
+        assert!(sent.unwrap().success());
     }
 }
 
@@ -85,7 +124,17 @@ struct Hold {
     _child: Child,
 }
 
-async fn place(start: Start, engines: Engines, list: Arc<Mutex<Vec<Started>>>) -> Place {
+/// The real program.
+fn program(start: &Start) -> Command {
+    Command::new(folder(&start.runtime).join(&start.command[0]))
+}
+
+async fn place(
+    start: Start,
+    mut program: Command,
+    engines: Engines,
+    list: Arc<Mutex<Vec<Started>>>,
+) -> Place {
     let home = tempfile::tempdir().unwrap();
     for (path, content) in &start.files {
         std::fs::write(home.path().join(path), content).unwrap();
@@ -93,9 +142,10 @@ async fn place(start: Start, engines: Engines, list: Arc<Mutex<Vec<Started>>>) -
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let door = format!("http://{}", listener.local_addr().unwrap());
     let told = |text: &String| text.replace("http://192.0.2.1", &door);
-    let program = folder(&start.runtime).join(&start.command[0]);
-    let mut child = Command::new(program)
-        .args(start.command[1..].iter().map(told))
+    if program.as_std().get_args().len() == 0 {
+        program.args(start.command[1..].iter().map(told));
+    }
+    let mut child = program
         .env_clear()
         .envs(start.env.iter().map(|(name, value)| (name, told(value))))
         .env("HOME", home.path())

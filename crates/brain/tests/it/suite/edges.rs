@@ -99,17 +99,16 @@ pub async fn fork(table: &mut Table) {
 pub async fn compaction(table: &mut Table) {
     table.say("the task");
     table.think().await;
-    table.play(json!([{ "call": [call("ls")] }, { "say": "end" }]));
+    table.play(json!([{ "call": [call("ls")] }, { "say": "middle" }, { "say": "end" }]));
     table.think().await;
     table.result(0, "a");
+    table.think().await;
     let summary = table.compact().await;
     assert!(!summary.is_empty());
     table.say("and on it goes");
     let reply = table.think().await;
-    assert!(reply.stop == Stop::EndTurn || reply.stop == Stop::ToolUse);
-    table.back_to(table.items.len() - 1);
-    table.say("hello");
-    table.think().await;
+    // Only the rehearsal model itself is told how far its script was.
+    assert!(reply.text == "end" || !table.is_here(), "{reply:?}");
 }
 
 pub async fn a_window_that_is_full(table: &mut Table) {

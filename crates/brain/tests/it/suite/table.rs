@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::{Ask, Delta, Model, ModelError, Patience, Purpose};
+use brain::{Ask, Delta, EngineConfig, Model, ModelError, Patience, Purpose};
 use serde_json::{Value, json};
 use session::transcript::ToolResult;
 use session::{Item, Reply};
@@ -15,7 +15,7 @@ use crate::hall::{self, Hall, script};
 /// One conversation with one player.
 pub struct Table {
     pub hall: Hall,
-    pub stage: Option<Stage>,
+    stage: Option<Stage>,
     pub items: Vec<Item>,
     name: &'static str,
     model: Arc<dyn Model>,
@@ -39,10 +39,20 @@ impl Table {
 
     /// The same, by an engine.
     pub async fn engine(runtime: &str, name: &'static str) -> Self {
+        Self::with(runtime, name, EngineConfig::default()).await
+    }
+
+    /// The same, by engines that are kept as that says.
+    pub async fn with(runtime: &str, name: &'static str, config: EngineConfig) -> Self {
         let hall = Hall::with(patience()).await;
-        let stage = Stage::open(runtime, hall.models.clone());
+        let stage = Stage::with(runtime, hall.models.clone(), config);
         let model = stage.model.clone();
         Self::new(hall, Some(stage), name, model)
+    }
+
+    /// Where its engines run.
+    pub fn stage(&self) -> &Stage {
+        self.stage.as_ref().unwrap()
     }
 
     fn new(hall: Hall, stage: Option<Stage>, name: &'static str, model: Arc<dyn Model>) -> Self {
