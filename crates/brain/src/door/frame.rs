@@ -132,19 +132,17 @@ fn fit_thinking(body: &mut RawObject, most: u32) {
 }
 
 /// An engine that puts its instructions at the head of the conversation keeps
-/// them there.
+/// them there, without the names it draws for them at each of its starts.
 fn keep_instructions(body: &mut RawObject, engine: &RawObject) {
-    let theirs: Vec<Box<RawValue>> = engine.get("input").unwrap_or_default();
-    let role = |item: &RawValue| {
-        let item: Value = serde_json::from_str(item.get()).unwrap_or_default();
-        item["role"].as_str().map(str::to_owned)
+    let theirs: Vec<RawObject> = engine.get("input").unwrap_or_default();
+    let leads = |item: &RawObject| {
+        let role = item.get::<String>("role");
+        matches!(role.as_deref(), Some("developer" | "system"))
     };
-    let leads = |item: &&RawValue| matches!(role(item).as_deref(), Some("developer" | "system"));
-    let lead = theirs
-        .iter()
-        .map(AsRef::as_ref)
-        .take_while(leads)
-        .map(|item| item.get().to_owned());
+    let lead = theirs.into_iter().take_while(leads).map(|mut item| {
+        item.remove("id");
+        serde_json::to_string(&item).unwrap_or_default()
+    });
     let ours: Vec<Box<RawValue>> = body.get("input").unwrap_or_default();
     let items: Vec<String> = lead
         .chain(ours.iter().map(|item| item.get().to_owned()))

@@ -33,6 +33,11 @@ impl RawObject {
         }
     }
 
+    /// Takes a field away.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(field, _)| field != name);
+    }
+
     /// All fields.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, raw)| (name.as_str(), &**raw))
@@ -102,6 +107,8 @@ mod tests {
             r#"{"z":1.50,"a":"x\"y","n":123456789012345678901234567890,"s":"\u00e9","new":null}"#;
         assert_eq!(serde_json::to_string(&object).unwrap(), want);
         assert_eq!(object.fields().count(), 5);
+        object.remove("s");
+        assert_eq!((object.fields().count(), object.text("s")), (4, None));
     }
 
     #[test]

@@ -40,5 +40,6 @@ suite! {
     anthropic by Table::remote("anthropic/claude-opus-5-5");
     openai by Table::remote("openai/gpt-5.5");
     claude by Table::engine("claude", "anthropic/claude-opus-5-5");
+    codex by Table::engine("codex", "openai/gpt-5.5");
     claude_rehearsal by Table::engine("claude", "test/script");
 }

@@ -93,8 +93,9 @@ fn thinking_fits_into_the_answer() {
 
 #[test]
 fn instructions_at_the_head_of_a_conversation_stay_there() {
+    let drawn = json!({ "id": "msg_1", "role": "developer", "content": "theirs" });
     let lead = json!({ "role": "developer", "content": "theirs" });
-    let input = json!([lead, { "role": "user", "content": "theirs" }, lead]);
+    let input = json!([drawn, { "role": "user", "content": "theirs" }, lead]);
     let frame = frame(&json!({ "stream": true, "input": input }));
     let sent = sent(Api::Responses, &frame, &ask("openai/gpt-5.5", 50));
     let ours = json!({ "role": "user", "content": "hello" });

@@ -82,14 +82,14 @@ pub async fn a_model_is_told_nothing_but_the_conversation(runtime: &str, model: 
     }
 }
 
-/// The conversation of a request, without what the model itself signed: that
-/// is bound to the engine's own preamble.
+/// The conversation of a request, without what the model itself signed or
+/// named: that depends on the engine's own preamble.
 fn shape(request: &Value) -> Value {
     let mut messages = match &request["body"]["messages"] {
         Value::Null => request["body"]["input"].clone(),
         messages => messages.clone(),
     };
-    let signed = ["signature", "data", "encrypted_content", "id"];
+    let signed = ["signature", "data", "encrypted_content", "id", "call_id"];
     let mut open = vec![&mut messages];
     while let Some(value) = open.pop() {
         match value {
@@ -119,4 +119,14 @@ async fn claude_says_nothing_of_its_own() {
     a_model_is_told_nothing_but_the_conversation("claude", "anthropic/claude-opus-5-5").await;
     // A model that is known to think with a budget.
     a_model_is_told_nothing_but_the_conversation("claude", "anthropic/claude-haiku-4-5").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codex_asks_the_same_after_a_death() {
+    a_new_engine_asks_what_the_old_one_would_have("codex", "openai/gpt-5.5").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codex_says_nothing_of_its_own() {
+    a_model_is_told_nothing_but_the_conversation("codex", "openai/gpt-5.5").await;
 }

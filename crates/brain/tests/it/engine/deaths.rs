@@ -10,7 +10,11 @@ use super::stage::Stage;
 use crate::hall::Hall;
 use crate::suite::table::{Table, call};
 
-const CLAUDE: (&str, &str) = ("claude", "test/script");
+/// The engines there are.
+const ENGINES: [&str; 2] = ["claude", "codex"];
+
+/// A model that all of them can think with.
+const MODEL: &str = "test/script";
 
 /// Waits until that program is gone.
 async fn until_gone(pid: u32) {
@@ -34,68 +38,72 @@ fn is_dead(pid: u32) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_thought_ends_its_program() {
-    let (runtime, model) = CLAUDE;
-    let mut table = Table::engine(runtime, model).await;
-    table.play(json!([{ "say": "abc def", "chunks": 2, "chunk_ms": 60_000 }]));
-    table
-        .cut(|delta| matches!(delta, brain::Delta::Text(_)))
-        .await;
-    until_gone(table.stage().pid()).await;
-    assert_eq!(table.stage().engines.live(), 0);
+    for runtime in ENGINES {
+        let mut table = Table::engine(runtime, MODEL).await;
+        table.play(json!([{ "say": "abc def", "chunks": 2, "chunk_ms": 60_000 }]));
+        table
+            .cut(|delta| matches!(delta, brain::Delta::Text(_)))
+            .await;
+        until_gone(table.stage().pid()).await;
+        assert_eq!(table.stage().engines.live(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_hangs_is_replaced() {
-    let (runtime, model) = CLAUDE;
-    let config = EngineConfig {
-        start: Duration::from_secs(8),
-        ..EngineConfig::default()
-    };
-    let mut table = Table::with(runtime, model, config).await;
-    table.play(json!([{ "call": [call("ls")] }, { "say": "{{last_result}}" }]));
-    table.think().await;
-    let stopped = table.stage().pid();
-    table.stage().signal("STOP");
-    table.result(0, "a");
-    assert_eq!(table.think().await.text, "a");
-    until_gone(stopped).await;
-    assert_eq!(table.stage().starts(), 2);
+    for runtime in ENGINES {
+        let config = EngineConfig {
+            start: Duration::from_secs(8),
+            ..EngineConfig::default()
+        };
+        let mut table = Table::with(runtime, MODEL, config).await;
+        table.play(json!([{ "call": [call("ls")] }, { "say": "{{last_result}}" }]));
+        table.think().await;
+        let stopped = table.stage().pid();
+        table.stage().signal("STOP");
+        table.result(0, "a");
+        assert_eq!(table.think().await.text, "a");
+        until_gone(stopped).await;
+        assert_eq!(table.stage().starts(), 2);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_engine_is_ended_and_made_anew() {
-    let (runtime, model) = CLAUDE;
-    let config = EngineConfig {
-        idle: Duration::ZERO,
-        ..EngineConfig::default()
-    };
-    let mut table = Table::with(runtime, model, config).await;
-    table.say("one");
-    table.think().await;
-    assert_eq!(table.stage().engines.live(), 1);
-    let pid = table.stage().pid();
-    table.stage().engines.sweep();
-    assert_eq!(table.stage().engines.live(), 0);
-    until_gone(pid).await;
-    table.say("two");
-    assert_eq!(table.think().await.text, "You said: two");
-    table.stage().engines.end("session_1");
-    assert_eq!(table.stage().engines.live(), 0);
+    for runtime in ENGINES {
+        let config = EngineConfig {
+            idle: Duration::ZERO,
+            ..EngineConfig::default()
+        };
+        let mut table = Table::with(runtime, MODEL, config).await;
+        table.say("one");
+        table.think().await;
+        assert_eq!(table.stage().engines.live(), 1);
+        let pid = table.stage().pid();
+        table.stage().engines.sweep();
+        assert_eq!(table.stage().engines.live(), 0);
+        until_gone(pid).await;
+        table.say("two");
+        assert_eq!(table.think().await.text, "You said: two");
+        table.stage().engines.end("session_1");
+        assert_eq!(table.stage().engines.live(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn engines_that_are_used_are_not_ended() {
-    let (runtime, model) = CLAUDE;
-    let mut table = Table::engine(runtime, model).await;
-    for text in ["one", "two"] {
-        table.say(text);
-        table.think().await;
-        table.stage().engines.sweep();
+    for runtime in ENGINES {
+        let mut table = Table::engine(runtime, MODEL).await;
+        for text in ["one", "two"] {
+            table.say(text);
+            table.think().await;
+            table.stage().engines.sweep();
+        }
+        assert_eq!(
+            (table.stage().starts(), table.stage().engines.live()),
+            (1, 1)
+        );
     }
-    assert_eq!(
-        (table.stage().starts(), table.stage().engines.live()),
-        (1, 1)
-    );
 }
 
 #[tokio::test]
