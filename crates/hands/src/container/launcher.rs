@@ -228,7 +228,6 @@ fn first_process(
     inherited: Inherited,
     tell: &PipeWriter,
 ) -> Done<std::convert::Infallible> {
-    let spool = File::open(&root.spool).map_err(trying("spool"))?;
     root::enter(root)?;
     sys::set_hostname("sandbox")?;
     let network = net::configure(LISTENER_PORT).map_err(trying("network"))?;
@@ -240,7 +239,7 @@ fn first_process(
     let trusted = told.then(trust::variables).unwrap_or_default();
     let disk_bytes = root.own_disk.then_some(spec.limits.disk_bytes);
     let boot = Boot {
-        spool_fd: Some(sys::keep(spool.as_fd())?),
+        spool_fd: Some(sys::keep(root.spool.as_fd())?),
         workspace: WORKSPACE.to_owned(),
         home: "/root".to_owned(),
         memory_bytes: spec.limits.memory_bytes,

@@ -5,7 +5,7 @@
 //! mounted with shifted owners, so that inside they belong to its root, and are
 //! copied up when written; without root the host's `/usr` can only be read.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,8 +27,9 @@ pub(super) const USR: &str = "/usr";
 pub(super) struct Root {
     /// Where it is mounted.
     pub(super) path: PathBuf,
-    /// Where the guest may keep output; not below the root.
-    pub(super) spool: PathBuf,
+    /// Where the guest may keep output; not below the root. Open: inside, the way to
+    /// it is closed.
+    pub(super) spool: File,
     /// Whether the disk is a file system of its own.
     pub(super) own_disk: bool,
 }
@@ -157,7 +158,7 @@ struct Layer {
 struct Layers {
     root: Layer,
     usr: Layer,
-    spool: PathBuf,
+    spool: File,
 }
 
 /// What every disk has: the writable folders of both overlays, and the spool.
@@ -186,7 +187,7 @@ impl Layers {
                 upper: usr?,
                 work: usr_work?,
             },
-            spool: spool?,
+            spool: File::open(spool?).map_err(trying("spool"))?,
         })
     }
 }
