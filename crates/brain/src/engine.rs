@@ -20,18 +20,17 @@ mod codex;
 mod lines;
 mod live;
 mod place;
+mod rest;
 mod tongue;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 use session::{Provider, Reply};
-use tokio::time::Instant;
 
 pub use place::{DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 
@@ -39,6 +38,7 @@ use crate::door::{self, Doors};
 use crate::model::{Ask, Deltas, Model};
 use crate::{ErrorKind, ModelError, Models};
 use live::{Gone, Live};
+use rest::Rest;
 use tongue::Kind;
 
 /// Engines that are started for one thought, if those before it die.
@@ -55,6 +55,9 @@ pub struct EngineConfig {
     pub idle: Duration,
     /// Time from a start, or from being told the newest, to its request.
     pub start: Duration,
+    /// Engines that may live at once. With more sessions than that, the one
+    /// that rests longest makes room, or a thought waits.
+    pub most: usize,
 }
 
 impl Default for EngineConfig {
@@ -62,6 +65,7 @@ impl Default for EngineConfig {
         Self {
             idle: Duration::from_secs(60),
             start: Duration::from_secs(60),
+            most: 16,
         }
     }
 }
@@ -75,8 +79,7 @@ struct Inner {
     spawn: Spawn,
     config: EngineConfig,
     doors: Arc<Doors>,
-    /// Those that nobody thinks with right now, by session.
-    resting: Mutex<HashMap<String, (Instant, Live)>>,
+    rest: Rest<Live>,
 }
 
 /// One runtime's engines as a model.
@@ -95,7 +98,7 @@ impl Engines {
             spawn,
             config,
             doors: Arc::default(),
-            resting: Mutex::default(),
+            rest: Rest::new(config.most),
         }))
     }
 
@@ -115,46 +118,22 @@ impl Engines {
 
     /// Ends the session's engine, if one rests.
     pub fn end(&self, session: &str) {
-        drop(self.take(session));
+        drop(self.0.rest.take(session));
     }
 
     /// Ends all engines that rest for longer than they may. To be called every
     /// few seconds.
     pub fn sweep(&self) {
-        let idle = self.0.config.idle;
-        let ended: Vec<_> = self.resting(|all| {
-            all.extract_if(|_, (since, _)| since.elapsed() >= idle)
-                .collect()
-        });
-        if !ended.is_empty() {
-            tracing::debug!(engines = ended.len(), "idle engines are ended");
+        let ended = self.0.rest.end_idle(self.0.config.idle);
+        if ended > 0 {
+            tracing::debug!(engines = ended, "idle engines are ended");
         }
     }
 
     /// Engines that rest.
     #[must_use]
     pub fn live(&self) -> usize {
-        self.resting(|all| all.len())
-    }
-
-    fn take(&self, session: &str) -> Option<Live> {
-        self.resting(|all| all.remove(session))
-            .map(|(_, live)| live)
-    }
-
-    fn put(&self, session: String, live: Live) {
-        let older = self.resting(|all| all.insert(session, (Instant::now(), live)));
-        drop(older);
-    }
-
-    fn resting<T>(&self, work: impl FnOnce(&mut HashMap<String, (Instant, Live)>) -> T) -> T {
-        work(
-            &mut self
-                .0
-                .resting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        self.0.rest.len()
     }
 }
 
@@ -169,7 +148,7 @@ impl Runtime {
         let Some(remote) = inner.models.behind(api, provider) else {
             return Err(self.cannot(provider));
         };
-        let mut resting = self.engines.take(&ask.session);
+        let mut resting = inner.rest.take(&ask.session);
         let mut last = Gone::default();
         for _ in 0..STARTS {
             let live = match resting.take().filter(|live| live.fits(&ask)) {
@@ -188,7 +167,7 @@ impl Runtime {
                     let told = remote.tell(&ask, Some(&frame), deltas).await?;
                     let session = ask.session.clone();
                     if live.heard(ask, &told, knock) {
-                        self.engines.put(session, live);
+                        inner.rest.put(session, live);
                     }
                     return Ok(told.reply);
                 }
@@ -207,7 +186,8 @@ impl Runtime {
 
     async fn start(&self, ask: &Ask) -> Result<Live, Gone> {
         let inner = &self.engines.0;
-        let start = Live::start(self.kind, ask, &inner.doors, &inner.spawn);
+        let room = inner.rest.room().await;
+        let start = Live::start(self.kind, ask, &inner.doors, &inner.spawn, room);
         match tokio::time::timeout(inner.config.start, start).await {
             Ok(live) => live,
             Err(_) => Err(Gone::new("it did not start in time")),

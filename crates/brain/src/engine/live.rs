@@ -9,6 +9,7 @@ use session::tool::Tool;
 use session::{Item, ModelRef, Stop};
 
 use super::place::{Place, Spawn, Start};
+use super::rest::Room;
 use super::tongue::{Feed, Kind, Tongue};
 use crate::door::{Doors, Frame, Knock, Porter, Told as Answer};
 use crate::model::{Ask, Purpose};
@@ -44,6 +45,7 @@ pub(super) struct Live {
     seen: Option<Seen>,
     last_words: Arc<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>,
     _hold: Box<dyn Any + Send>,
+    _room: Room,
 }
 
 impl Live {
@@ -53,6 +55,7 @@ impl Live {
         ask: &Ask,
         doors: &Arc<Doors>,
         spawn: &Spawn,
+        room: Room,
     ) -> Result<Self, Gone> {
         let porter = Doors::open(doors, &ask.session);
         let plan = kind.plan(ask, porter.token());
@@ -76,6 +79,7 @@ impl Live {
             seen: None,
             last_words,
             _hold: hold,
+            _room: room,
         })
     }
 

@@ -38,6 +38,8 @@ options! {
         "OC_ENGINE_IDLE_SECONDS" engine_idle_seconds: u64 = 60;
         /// Seconds an engine may take from being told to asking its model
         "OC_ENGINE_START_SECONDS" engine_start_seconds: u64 = 60;
+        /// Engines that may live at once; a session beyond them waits for one to rest
+        "OC_ENGINES" engines: u32 = 16;
     }
     tables {
         /// Prices of models by `provider/name`, or by the beginning of it and `*`
@@ -98,6 +100,7 @@ impl Models {
         at_least("engine_memory_mb", 64, self.engine_memory_mb)?;
         at_least("engine_idle_seconds", 1, self.engine_idle_seconds)?;
         at_least("engine_start_seconds", 1, self.engine_start_seconds)?;
+        at_least("engines", 1, self.engines.into())?;
         for (model, price) in &self.prices {
             if !price.is_sound() {
                 let given = format!("{price:?} for {model}");

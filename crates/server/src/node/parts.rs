@@ -181,6 +181,7 @@ fn engine_config(config: &Config) -> EngineConfig {
     EngineConfig {
         idle: seconds(config.models.engine_idle_seconds),
         start: seconds(config.models.engine_start_seconds),
+        most: usize::try_from(config.models.engines).unwrap_or(usize::MAX),
     }
 }
 
