@@ -7,6 +7,9 @@ import type { Page, PageQuery } from './page.js'
 /** Which engine runs the agent. */
 export type Runtime = 'native' | 'claude' | 'codex' | 'claude-agent-sdk' | 'pi' | (string & {})
 
+/** What sandboxes may reach: the public internet, nothing, or these hosts (`api.example.com`, `*.example.com`). */
+export type Egress = 'open' | 'none' | { allowlist: string[] }
+
 /** An agent. */
 export interface Agent {
   /** Its id. */
@@ -35,6 +38,10 @@ export interface Agent {
   onInterrupt?: OnInterrupt
   /** What all its sessions together may use. */
   caps?: Caps
+  /** What the sandboxes of its sessions may reach. */
+  egress?: Egress
+  /** The name of the secret store they are given besides the agent's own secrets. */
+  secretStore?: string | null
   /** The address it can be called at. */
   invokeUrl?: string
   /** When it was made, RFC 3339. */
@@ -63,6 +70,10 @@ export interface CreateAgentParams {
   onInterrupt?: OnInterrupt
   /** What all its sessions together may use. */
   caps?: Caps
+  /** What the sandboxes of its sessions may reach; default `open`. */
+  egress?: Egress
+  /** The name of a secret store they are given besides the agent's own secrets. */
+  secretStore?: string
 }
 
 /** What to change about an agent. Running sessions keep what they began with. */
@@ -81,6 +92,22 @@ export interface UpdateAgentParams {
   onInterrupt?: OnInterrupt | null
   /** Other caps, in place of all there are; null: none. */
   caps?: Caps | null
+  /** What the sandboxes of its coming sessions may reach; null: `open`. */
+  egress?: Egress | null
+  /** Another secret store, by its name; null: none. */
+  secretStore?: string | null
+}
+
+/** One of an agent's own secrets, without its value. */
+export interface AgentSecret {
+  /** The name of the variable in sandboxes. */
+  name: string
+  /** The last four characters of the value; none of a short one. */
+  last4: string
+  /** Hosts that may be given the value; empty: every host. */
+  allowedHosts: string[]
+  /** When it was last set, RFC 3339. */
+  updatedAt: string
 }
 
 /** All agents of the key's org. */
@@ -115,5 +142,21 @@ export class Agents {
   /** Removes an agent. Its sessions stay readable. */
   delete(id: string): Promise<void> {
     return this.#http.json('DELETE', `/agents/${segment(id)}`)
+  }
+
+  /** An agent's own secrets, by name. */
+  async secrets(id: string): Promise<AgentSecret[]> {
+    return (await this.#http.json<Page<AgentSecret>>('GET', `/agents/${segment(id)}/secrets`)).data
+  }
+
+  /** Sets one of an agent's own secrets, for running sandboxes too. Without `allowedHosts` they stay as they are. */
+  setSecret(id: string, name: string, value: string, options: { allowedHosts?: string[] } = {}): Promise<AgentSecret> {
+    const body = { value, allowedHosts: options.allowedHosts }
+    return this.#http.json('PUT', `/agents/${segment(id)}/secrets/${segment(name)}`, { body, repeatable: true })
+  }
+
+  /** Removes one of an agent's own secrets; running sandboxes lose it at once. */
+  deleteSecret(id: string, name: string): Promise<void> {
+    return this.#http.json('DELETE', `/agents/${segment(id)}/secrets/${segment(name)}`)
   }
 }

@@ -17,12 +17,11 @@ export function apiKey(given?: string): string {
 }
 
 /**
- * The API's base, ending in `/v3` and no slash: as given, else
- * `OPENCOMPUTER_API_URL`, else the local server.
+ * The base of a face of the API, such as `/v3`, without a slash at the end: as
+ * given, else `OPENCOMPUTER_API_URL`, else the local server.
  */
-export function apiBase(given?: string): string {
+export function apiBase(given?: string, face = '/v3'): string {
   const text = given || variable('OPENCOMPUTER_API_URL') || LOCAL
   if (!/^https?:\/\//.test(text)) throw new TypeError(`the server's address must start with http:// or https://, not "${text}"`)
-  const base = text.replace(/\/+$/, '')
-  return base.endsWith('/v3') ? base : `${base}/v3`
+  return text.replace(/\/+$/, '').replace(/\/(v3|api)$/, '') + face
 }

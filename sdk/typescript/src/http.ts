@@ -49,19 +49,32 @@ export interface Call {
   signal?: AbortSignal | undefined
 }
 
+/** One of the server's APIs. */
+interface Face {
+  path: string
+  /** Whether it is spelled as JavaScript is, so that nothing is to be respelled. */
+  plain: boolean
+}
+
+const SESSIONS: Face = { path: '/v3', plain: false }
+/** The API of sandboxes and what they are given. */
+export const SANDBOXES: Face = { path: '/api', plain: true }
+
 /** The way to one server with one key. */
 export class Http {
   readonly base: string
+  readonly #plain: boolean
   readonly patience: Patience
   readonly #key: string
   readonly #fetch: typeof fetch
 
-  constructor(key: string, options: ConnectionOptions = {}) {
+  constructor(key: string, options: ConnectionOptions = {}, face = SESSIONS) {
     const { fetch = globalThis.fetch } = options
     if (!fetch) throw new TypeError('there is no global fetch here: pass { fetch }')
     this.#key = key
     this.#fetch = fetch.bind(globalThis)
-    this.base = apiBase(options.baseUrl)
+    this.#plain = face.plain
+    this.base = apiBase(options.baseUrl, face.path)
     this.patience = {
       maxRetries: options.maxRetries ?? 2,
       retryDelayMs: options.retryDelayMs ?? 500,
@@ -76,7 +89,8 @@ export class Http {
     const text = await this.text(method, path, call)
     if (text === undefined) return undefined as T
     try {
-      return fromWire(JSON.parse(text)) as T
+      const answer: unknown = JSON.parse(text)
+      return (this.#plain ? answer : fromWire(answer)) as T
     } catch (cause) {
       throw new OpenComputerError(200, undefined, `${this.base} does not answer in JSON: is it the API?`, cause)
     }
@@ -132,7 +146,7 @@ export class Http {
     if (call.idempotencyKey) headers['Idempotency-Key'] = call.idempotencyKey
     if (call.body === undefined) return { method, headers }
     headers['Content-Type'] = 'application/json'
-    return { method, headers, body: JSON.stringify(toWire(call.body)) }
+    return { method, headers, body: JSON.stringify(this.#plain ? call.body : toWire(call.body)) }
   }
 
   #url(path: string, query: object = {}): string {
@@ -144,10 +158,15 @@ export class Http {
   }
 
   async #failure(response: Response): Promise<OpenComputerError> {
-    const body = await response.json().catch(() => undefined) as { error?: Problem } | undefined
-    const problem = typeof body?.error === 'object' ? body.error : undefined
-    return errorFor(response.status, problem, retryAfter(response.headers))
+    const body = await response.json().catch(() => undefined) as { error?: Problem | string; code?: string } | undefined
+    return errorFor(response.status, problemOf(body?.error, body?.code), retryAfter(response.headers))
   }
+}
+
+/** What a failure says: an object, or a sentence with a word for programs beside it. */
+function problemOf(error: Problem | string | undefined, code: string | undefined): Problem | undefined {
+  if (typeof error !== 'string') return error
+  return code === undefined ? { message: error } : { message: error, code, type: code }
 }
 
 /** How one attempt of a call ended. */

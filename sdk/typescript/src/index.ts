@@ -4,9 +4,17 @@ export { connectSession, type ConnectSessionOptions } from './connect.js'
 export type { ConnectionOptions } from './http.js'
 
 export { Agents } from './agents.js'
-export type { Agent, CreateAgentParams, Runtime, UpdateAgentParams } from './agents.js'
+export type { Agent, AgentSecret, CreateAgentParams, Egress, Runtime, UpdateAgentParams } from './agents.js'
 export { Credentials } from './credentials.js'
 export type { CreateCredentialParams, Credential, CredentialId, CredentialRef } from './credentials.js'
+export { SecretStore } from './secret-store.js'
+export type {
+  CreateSecretStoreOpts,
+  SecretEntryInfo,
+  SecretStoreInfo,
+  SecretStoreOpts,
+  UpdateSecretStoreOpts
+} from './secret-store.js'
 export { Sessions } from './sessions.js'
 export type { CreateSessionParams, Forked, ForkParams, SessionQuery } from './sessions.js'
 export { Session } from './session.js'

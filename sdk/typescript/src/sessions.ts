@@ -41,6 +41,8 @@ export interface ForkParams {
   metadata?: Record<string, unknown>
   /** Other limits than the origin had then. */
   limits?: LimitsChange
+  /** Whether the fork's sandboxes get the secrets of the origin's; default: they do not. */
+  inheritSecrets?: boolean
   /** Sent twice with the same key, a fork counts once. Default: a fresh key. */
   idempotencyKey?: string
 }

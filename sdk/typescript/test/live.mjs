@@ -3,7 +3,7 @@
  * word for. OC_URL and OC_KEY say where. Stops at the first difference.
  */
 import assert from 'node:assert/strict'
-import { AuthError, NotFoundError, OpenComputer, ValidationError, connectSession } from '../dist/index.js'
+import { AuthError, NotFoundError, OpenComputer, SecretStore, ValidationError, connectSession } from '../dist/index.js'
 
 const { OC_URL, OC_KEY } = process.env
 if (!OC_URL || !OC_KEY) {
@@ -108,6 +108,27 @@ const checks = {
     })
     await assert.rejects(oc.agents.get('agt_nothing'), NotFoundError)
     await assert.rejects(all(oc.sessions.stream('ses_nothing')), NotFoundError)
+  },
+  async 'secrets go in and never come out'() {
+    const value = `canary-${unique}-z9y8`
+    const store = await SecretStore.create({ name: unique, egressAllowlist: ['*.a.test'] })
+    await SecretStore.setSecret(store.id, 'TOKEN', value, { allowedHosts: ['api.a.test'] })
+    await SecretStore.setSecret(store.id, 'TOKEN', value)
+    const [entry] = await SecretStore.listSecrets(store.id)
+    assert.deepEqual([entry.name, entry.storeId, entry.allowedHosts], ['TOKEN', store.id, ['api.a.test']])
+    await assert.rejects(SecretStore.setSecret(store.id, '1X', value), /variable/)
+    const egress = { allowlist: ['api.a.test'] }
+    const now = await oc.agents.update(agent.id, { egress, secretStore: unique })
+    assert.deepEqual([now.egress, now.secretStore], [egress, unique])
+    const set = await oc.agents.setSecret(agent.id, 'OWN', value)
+    assert.deepEqual([set.name, set.last4, set.allowedHosts], ['OWN', 'z9y8', []])
+    const seen = [await oc.agents.secrets(agent.id), await SecretStore.list(), entry, now]
+    assert.ok(!JSON.stringify(seen).includes('canary'))
+    await oc.agents.deleteSecret(agent.id, 'OWN')
+    await assert.rejects(oc.agents.deleteSecret(agent.id, 'OWN'), NotFoundError)
+    await oc.agents.update(agent.id, { egress: null, secretStore: null })
+    await SecretStore.delete(store.id)
+    await assert.rejects(SecretStore.get(store.id), NotFoundError)
   },
   async 'an archived session ends every stream, and a removed agent is gone'() {
     await session.archive()

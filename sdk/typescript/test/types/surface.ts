@@ -15,6 +15,9 @@ import {
   OpenComputerError,
   RateLimitError,
   Session,
+  SecretStore,
+  type SecretEntryInfo,
+  type SecretStoreInfo,
   type SessionData,
   type Turn,
   type Usage,
@@ -45,6 +48,17 @@ export async function published(apiKey: string, signal: AbortSignal): Promise<vo
   const browser: ClientSession = await connectSession({ sessionId: session.id, clientToken: session.clientToken ?? '' })
   const sent: { id: string; seq: number } = await browser.steer('go on', { idempotencyKey: 'k' })
   console.log(sent.seq, await session.mintClientToken({ scopes: ['read'], ttlSeconds: 60 }))
+}
+
+/** Code written for the published package, about secrets. */
+export async function publishedSecrets(apiKey: string, apiUrl: string): Promise<void> {
+  const store: SecretStoreInfo = await SecretStore.create({ name: 'ci', egressAllowlist: ['a.test'], apiKey, apiUrl })
+  await SecretStore.setSecret(store.id, 'TOKEN', 'v', { allowedHosts: ['a.test'] })
+  const all: SecretEntryInfo[] = await SecretStore.listSecrets(store.id)
+  const stores: SecretStoreInfo[] = await SecretStore.list({ apiKey })
+  console.log(all, stores, await SecretStore.get(store.id), await SecretStore.update(store.id, { name: 'cd', apiKey }))
+  await SecretStore.deleteSecret(store.id, 'TOKEN')
+  await SecretStore.delete(store.id)
 }
 
 /** Code with what only ours has. */

@@ -16,6 +16,7 @@ const addresses = [
   ['http://a/', 'http://a/v3'],
   ['http://a/v3', 'http://a/v3'],
   ['https://a/v3//', 'https://a/v3'],
+  ['http://a/api', 'http://a/v3'],
   ['http://a/oc', 'http://a/oc/v3']
 ]
 for (const [given, base] of addresses) {
@@ -25,6 +26,10 @@ for (const [given, base] of addresses) {
     assert.equal(apiBase(), base)
   })
 }
+
+test('each face has its own base', () => {
+  for (const given of ['http://a', 'http://a/v3', 'http://a/api/']) assert.equal(apiBase(given, '/api'), 'http://a/api')
+})
 
 test('what is given goes before the environment', () => {
   process.env.OPENCOMPUTER_API_URL = 'http://a'

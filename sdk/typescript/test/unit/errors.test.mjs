@@ -28,15 +28,15 @@ for (const [status, name] of classes) {
 }
 
 const bodies = [
-  ['text instead of an object', json({ error: 'gone' }, 404)],
-  ['no JSON at all', (response) => { response.writeHead(404).end('<html>') }],
-  ['nothing', (response) => { response.writeHead(404).end() }]
+  ['text instead of an object', json({ error: 'gone' }, 404), 'gone'],
+  ['no JSON at all', (response) => { response.writeHead(404).end('<html>') }, 'the server answered 404'],
+  ['nothing', (response) => { response.writeHead(404).end() }, 'the server answered 404']
 ]
-for (const [given, handler] of bodies) {
+for (const [given, handler, words] of bodies) {
   test(`an error with ${given} still has a class and a message`, async (t) => {
     const error = await get(t, handler)
     assert.ok(error instanceof sdk.NotFoundError)
-    assert.equal(error.message, 'the server answered 404')
+    assert.equal(error.message, words)
     assert.equal(error.code, undefined)
   })
 }
