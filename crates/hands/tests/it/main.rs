@@ -1,6 +1,7 @@
 //! Real sandboxes, really started. On a machine that cannot isolate, these fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod attacks;
 mod checkpoints;
 mod execs;
 mod files;
