@@ -2,7 +2,7 @@
 //! the same run on the same disk: machines are shared and noisy, and only the
 //! ratio means something elsewhere.
 //!
-//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory|recovery|folds …]`;
+//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory|recovery|folds|engines …]`;
 //! without a name all run. The server is `target/release/oc`, or `OC`.
 
 #![expect(
@@ -13,6 +13,7 @@
 
 mod appends;
 mod checkpoints;
+mod engines;
 mod figures;
 mod folds;
 mod history;
@@ -52,5 +53,8 @@ fn main() {
     }
     if wants("folds") {
         runtime.block_on(folds::run());
+    }
+    if wants("engines") {
+        runtime.block_on(engines::run());
     }
 }
