@@ -4,10 +4,15 @@
 
 mod curl;
 mod dial;
+mod git;
+mod hosts;
 mod lists;
+mod packages;
 mod refuse;
 mod rig;
 mod run;
+mod shapes;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -69,8 +69,21 @@ impl World {
 
     /// How a server proves that it is `name`.
     pub fn server(&self, name: &str, protocols: &[&[u8]]) -> TlsAcceptor {
+        self.proven(
+            CertificateParams::new(vec![name.to_owned()]).unwrap(),
+            protocols,
+        )
+    }
+
+    /// A server whose certificate is of another time.
+    pub fn expired(&self, name: &str) -> TlsAcceptor {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        self.proven(params, &[])
+    }
+
+    fn proven(&self, params: CertificateParams, protocols: &[&[u8]]) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let leaf = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -27,6 +27,10 @@ pub async fn run(inside: &Inside, folder: &Path, argv: &[&str]) -> Ran {
         .env("HOME", folder)
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
+        // The host's own settings are not a sandbox's.
+        .env("npm_config_globalconfig", folder.join("none"))
+        .env("PIP_CONFIG_FILE", "/dev/null")
+        .env_remove("PIP_FIND_LINKS")
         .env_remove("NO_PROXY")
         .env_remove("no_proxy")
         .stdin(Stdio::null())
