@@ -225,7 +225,15 @@ impl AsyncWrite for Connection {
                 held.patience.get_or_insert_with(begin);
                 match held.ear.hear(bytes) {
                     Heard::More => self.watch(context),
-                    heard => self.go(heard),
+                    heard => {
+                        self.go(heard);
+                        // Nobody may call again to push out what was held.
+                        if let Way::Direct(server, heard) = &mut self.way
+                            && let Poll::Ready(Err(error)) = flush(server, heard, context)
+                        {
+                            return Poll::Ready(Err(error));
+                        }
+                    }
                 }
                 bytes.len()
             }

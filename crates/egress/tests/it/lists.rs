@@ -4,7 +4,12 @@ use std::sync::Mutex;
 
 use egress::{Decision, Egress, Error, Verdict};
 
+use futures::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use super::*;
+use crate::rig::{Inside, Server, World, said};
+use crate::wire::{greet, until_end};
 
 /// A sandbox of this policy, and what is told of it.
 fn audited(egress: Egress) -> (Arc<Pass>, Arc<Mutex<Vec<Decision>>>) {
@@ -82,6 +87,99 @@ async fn an_address_on_the_list_is_reached_as_an_address() {
     gate.resolve(&pass, "localhost").await.unwrap();
     gate.dial(&pass, &mapped).await.unwrap();
     accept(&listener).await;
+}
+
+#[tokio::test]
+async fn a_name_said_in_tls_decides_where_an_unknown_address_leads() {
+    let world = World::new();
+    let server = Server::hello(&world, "localhost").await;
+    let inside = Inside::new(&world, &[], &[]).await;
+    let pass = listing(&inside, &["localhost"]);
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    // Nobody asked for this address, and nobody is there: the name decides.
+    let elsewhere = address(&format!("127.9.9.9:{}", server.at.port()));
+    let mut stream = greet(&inside, &pass, &elsewhere, "localhost", &[])
+        .await
+        .unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert!(until_end(&mut stream).await.ends_with("hello"));
+    for unlisted in ["evil.example", "localhost.evil.example", "127.0.0.1"] {
+        greet(&inside, &pass, &server.to(), unlisted, &[])
+            .await
+            .unwrap_err();
+    }
+    assert_eq!(server.seen().len(), 1);
+    assert_eq!(refusals(&inside.gate.stats(), Reason::Unlisted), 3);
+}
+
+#[tokio::test]
+async fn a_listed_address_does_not_front_for_another_name() {
+    let world = World::new();
+    let server = Server::hello(&world, "evil.example").await;
+    let inside = Inside::new(&world, &[], &[]).await;
+    let pass = listing(&inside, &["localhost"]);
+    inside.gate.resolve(&pass, "localhost").await.unwrap();
+    greet(&inside, &pass, &server.to(), "evil.example", &[])
+        .await
+        .unwrap_err();
+    let web = Server::start(None, Arc::new(|_| async { said("hello") }.boxed())).await;
+    for (host, status) in [("evil.example", "403"), ("localhost", "200")] {
+        let mut stream = inside.gate.dial(&pass, &web.to()).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = until_end(&mut stream).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+    }
+    assert_eq!((server.seen().len(), web.seen().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_encrypted_says_where_to_as_well() {
+    let inside = Inside::new(&World::new(), &[], &[]).await;
+    let web = Server::start(None, Arc::new(|_| async { said("hello") }.boxed())).await;
+    let pass = listing(&inside, &["localhost"]);
+    let elsewhere = address(&format!("127.9.9.9:{}", web.at.port()));
+    for (host, status) in [("evil.example", "403"), ("localhost", "200")] {
+        let mut stream = inside.gate.dial(&pass, &elsewhere).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answer = until_end(&mut stream).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_says_no_name_goes_only_where_a_name_led() {
+    let inside = Inside::new(&World::new(), &[], &[]).await;
+    let pass = listing(&inside, &["localhost"]);
+    let (server, to) = listener();
+    let mut stream = inside.gate.dial(&pass, &to).await.unwrap();
+    let error = stream
+        .write_all(b"SSH-2.0-x\r\n")
+        .await
+        .and(stream.read_u8().await.map(|_| ()));
+    assert!(error.unwrap_err().to_string().contains("unlisted"));
+    inside.gate.resolve(&pass, "localhost").await.unwrap();
+    let mut stream = inside.gate.dial(&pass, &to).await.unwrap();
+    stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+    let mut heard = [0; 11];
+    accept(&server).await.read_exact(&mut heard).await.unwrap();
+    assert_eq!(&heard, b"SSH-2.0-x\r\n");
+}
+
+/// The pass of that sandbox without grants, for these hosts only.
+fn listing(inside: &Inside, hosts: &[&str]) -> Arc<Pass> {
+    Arc::new(Pass {
+        egress: only(hosts),
+        grants: Vec::new(),
+        ..Pass::clone(&inside.pass)
+    })
 }
 
 fn to_port(to: &Destination) -> u16 {

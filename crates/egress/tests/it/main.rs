@@ -2,16 +2,19 @@
 //! what is counted.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
+mod bounds;
 mod curl;
 mod dial;
 mod git;
 mod hosts;
 mod lists;
 mod packages;
+mod plain;
 mod refuse;
 mod rig;
 mod run;
 mod shapes;
+mod upgrade;
 mod wire;
 
 use std::net::SocketAddr;

@@ -196,6 +196,8 @@ pub struct Inside {
     pub told: Arc<Mutex<Vec<Decision>>>,
     /// What programs inside trust.
     pub trust: tempfile::NamedTempFile,
+    /// The authority of the world outside.
+    pub world: String,
     pub proxy: String,
     _tasks: JoinSet<()>,
 }
@@ -241,6 +243,7 @@ impl Inside {
             pass,
             told,
             trust,
+            world: world.pem.clone(),
             proxy,
             _tasks: tasks,
         }

@@ -13,7 +13,8 @@ use tokio_rustls::client::TlsStream;
 
 use crate::rig::Inside;
 
-/// TLS through the gate to `to`, asking for `name`.
+/// TLS through the gate to `to`, asking for `name`; trusts the gate and the
+/// servers of the world outside.
 pub async fn greet(
     inside: &Inside,
     pass: &Arc<Pass>,
@@ -27,8 +28,10 @@ pub async fn greet(
         .await
         .map_err(std::io::Error::other)?;
     let mut roots = rustls::RootCertStore::empty();
-    let trusted = CertificateDer::from_pem_file(inside.trust()).unwrap();
-    roots.add(trusted).unwrap();
+    let gate = CertificateDer::from_pem_file(inside.trust()).unwrap();
+    let world = CertificateDer::from_pem_slice(inside.world.as_bytes()).unwrap();
+    roots.add(gate).unwrap();
+    roots.add(world).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

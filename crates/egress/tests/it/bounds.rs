@@ -1,0 +1,142 @@
+//! Limits: heads, slow peers, bytes, connections.
+
+use std::time::Duration;
+
+use egress::{Limits, Pass, Reason};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+
+use crate::rig::{Inside, Server, TOKEN, World};
+use crate::wire::{greet, say, until_end};
+use crate::{accept, listener, open_gate, refusals};
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let world = World::new();
+    let server = Server::hello(&world, "api.example").await;
+    let limits = Limits {
+        head: 16 * 1024,
+        ..Limits::default()
+    };
+    let inside = Inside::limited(&world, &["api.example"], &[], limits).await;
+    let start = "GET / HTTP/1.1\r\nHost: api.example\r\n";
+    let large = "a".repeat(100_000);
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    for request in [
+        format!("{start}x: {large}\r\n\r\n"),
+        format!("{start}{many}\r\n"),
+        format!("{start}x: {large}"),
+    ] {
+        let answer = say(&inside, &server.to(), "api.example", &request).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    let line = format!("GET /{large} HTTP/1.1\r\nHost: api.example\r\n\r\n");
+    let answer = say(&inside, &server.to(), "api.example", &line).await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_get_to_the_point_is_hung_up_on() {
+    let world = World::new();
+    let server = Server::hello(&world, "api.example").await;
+    let limits = Limits {
+        patience: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let inside = Inside::limited(&world, &["api.example"], &[], limits).await;
+    // Half a ClientHello, half a request line.
+    for beginning in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET / HT"] {
+        let mut stream = inside.gate.dial(&inside.pass, &server.to()).await.unwrap();
+        stream.write_all(beginning).await.unwrap();
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        stream.write_all(b"P/1.1\r\n\r\n").await.unwrap_err();
+    }
+    assert_eq!(refusals(&inside.gate.stats(), Reason::Slow), 2);
+    // A handshake that stops, and a head that does.
+    let mut stream = inside.gate.dial(&inside.pass, &server.to()).await.unwrap();
+    stream.write_all(&whole_hello()).await.unwrap();
+    until_end(&mut stream).await;
+    let mut stream = greet(
+        &inside,
+        &inside.pass,
+        &server.to(),
+        "api.example",
+        &[b"http/1.1"],
+    )
+    .await
+    .unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: api.")
+        .await
+        .unwrap();
+    until_end(&mut stream).await;
+    assert!(server.seen().is_empty());
+    drop(stream);
+    inside.gate.close().await;
+}
+
+/// The first message of a handshake that never goes on.
+fn whole_hello() -> Vec<u8> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let name = "api.example".try_into().unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_connection_carries_so_many_bytes() {
+    let gate = open_gate(Limits {
+        bytes: 1000,
+        ..Limits::default()
+    });
+    let (server, to) = listener();
+    let mut client = gate.dial(&crate::pass("sb"), &to).await.unwrap();
+    let mut far = accept(&server).await;
+    client.write_all(&[1; 600]).await.unwrap();
+    far.write_all(&[2; 600]).await.unwrap();
+    let mut got = [0; 400];
+    client.read_exact(&mut got).await.unwrap();
+    let error = client.read_u8().await.unwrap_err();
+    assert!(error.to_string().contains("bytes"), "{error}");
+    client.write_all(&[1]).await.unwrap_err();
+    assert_eq!(refusals(&gate.stats(), Reason::Bytes), 1);
+}
+
+#[tokio::test]
+async fn ten_thousand_connections_of_one_sandbox_leave_room_for_another() {
+    let world = World::new();
+    let server = Server::hello(&world, "api.example").await;
+    let inside = Inside::new(&world, &["api.example"], &[]).await;
+    let mut dials = JoinSet::new();
+    for _ in 0..10_000 {
+        let (gate, pass, to) = (inside.gate.clone(), Arc::clone(&inside.pass), server.to());
+        dials.spawn(async move { gate.dial(&pass, &to).await });
+    }
+    let made = dials.join_all().await;
+    let (open, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+    assert_eq!((open.len(), refused.len()), (256, 9_744));
+    assert_eq!(refusals(&inside.gate.stats(), Reason::TooMany), 9_744);
+    let other = Arc::new(Pass {
+        sandbox: "other".into(),
+        ..Pass::clone(&inside.pass)
+    });
+    let mut stream = greet(&inside, &other, &server.to(), "api.example", &[b"http/1.1"])
+        .await
+        .unwrap();
+    let request =
+        format!("GET / HTTP/1.1\r\nHost: api.example\r\nx: {TOKEN}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert!(until_end(&mut stream).await.ends_with("hello"));
+    drop((open, stream));
+    assert_eq!(inside.gate.stats().open, 0);
+}
