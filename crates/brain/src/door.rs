@@ -16,18 +16,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use hyper::HeaderMap;
+use hyper::{HeaderMap, StatusCode};
 use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use subtle::ConstantTimeEq;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use frame::Frame;
-pub(crate) use serve::serve;
+pub(crate) use serve::{TOOLS, serve};
 
-/// Requests of one engine that may wait. More than one waits only where an
-/// engine gave one up and asked again.
-const DEPTH: usize = 4;
+/// Requests of one engine that may wait. A vendor's has more than one only where
+/// it gave one up and asked again; a program may call tools side by side.
+const DEPTH: usize = 16;
 
 /// The doors of all engines, by session.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Doors(Mutex<HashMap<String, Arc<Door>>>);
 #[derive(Debug)]
 pub(crate) struct Door {
     token: SecretString,
+    /// Whether tools are called through it as well.
+    tools: bool,
     knocks: mpsc::Sender<Knock>,
 }
 
@@ -52,6 +55,8 @@ pub(crate) struct Porter {
 /// A request of an engine that waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Knock {
+    /// What it is for, as the path of its address says.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
     answer: oneshot::Sender<Told>,
@@ -62,19 +67,22 @@ pub(crate) struct Knock {
 pub(crate) enum Told {
     /// The answer, as the provider streamed it.
     Answer(Bytes),
+    /// Another answer: one document, or nothing at all.
+    Document(StatusCode, Option<Value>),
     /// That nobody will answer this.
     No(&'static str),
 }
 
 impl Doors {
     /// Opens the door of a session's engine, closing that of an older one.
-    pub fn open(doors: &Arc<Self>, session: &str) -> Porter {
+    pub fn open(doors: &Arc<Self>, session: &str, tools: bool) -> Porter {
         let (sender, knocks) = mpsc::channel(DEPTH);
         let mut random = [0; 16];
         rand::rng().fill_bytes(&mut random);
         let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let door = Arc::new(Door {
             token: format!("osb_sealed_{hex}").into(),
+            tools,
             knocks: sender,
         });
         doors.with(|all| all.insert(session.to_owned(), door.clone()));
@@ -149,8 +157,8 @@ mod tests {
     #[test]
     fn a_door_admits_its_own_key_and_is_gone_with_its_porter() {
         let doors = Arc::new(Doors::default());
-        let first = Doors::open(&doors, "s");
-        let second = Doors::open(&doors, "s");
+        let first = Doors::open(&doors, "s", false);
+        let second = Doors::open(&doors, "s", false);
         let door = doors.of("s").unwrap();
         assert!(door.admits(second.token().expose_secret()));
         assert!(!door.admits(first.token().expose_secret()));
@@ -167,13 +175,14 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_was_given_up_is_passed_over() {
         let doors = Arc::new(Doors::default());
-        let mut porter = Doors::open(&doors, "s");
+        let mut porter = Doors::open(&doors, "s", false);
         let knock = |body: &'static str| {
             let (answer, told) = oneshot::channel();
             let body = Bytes::from(body);
             let headers = HeaderMap::new();
             (
                 Knock {
+                    path: "/v1/messages".to_owned(),
                     headers,
                     body,
                     answer,

@@ -17,10 +17,12 @@
 
 mod claude;
 mod codex;
+mod custom;
 mod lines;
 mod live;
 mod place;
 mod rest;
+mod seen;
 mod tongue;
 
 use std::fmt;
@@ -37,6 +39,7 @@ pub use place::{DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 use crate::door::{self, Doors};
 use crate::model::{Ask, Deltas, Model};
 use crate::{ErrorKind, ModelError, Models};
+use custom::Custom;
 use live::{Gone, Live};
 use rest::Rest;
 use tongue::Kind;
@@ -79,7 +82,13 @@ struct Inner {
     spawn: Spawn,
     config: EngineConfig,
     doors: Arc<Doors>,
-    rest: Rest<Live>,
+    rest: Rest<Alive>,
+}
+
+/// An engine that rests between two thoughts. Dropping it kills it.
+enum Alive {
+    Engine(Box<Live>),
+    Program(Box<custom::Program>),
 }
 
 /// One runtime's engines as a model.
@@ -102,12 +111,16 @@ impl Engines {
         }))
     }
 
-    /// Who answers for the sessions of that runtime.
+    /// Who answers for the sessions of that runtime: a vendor's engine or, by
+    /// any other name, a program of a user's own. `None` for our own loop.
     #[must_use]
     pub fn for_runtime(&self, runtime: &str) -> Option<Arc<dyn Model>> {
         let engines = self.clone();
-        let kind = Kind::of(runtime)?;
-        Some(Arc::new(Runtime { engines, kind }))
+        match Kind::of(runtime) {
+            Some(kind) => Some(Arc::new(Runtime { engines, kind })),
+            None if runtime == "native" => None,
+            None => Some(Arc::new(Custom::new(engines, runtime))),
+        }
     }
 
     /// Serves a connection that came out of the sandbox of that session's
@@ -140,15 +153,15 @@ impl Engines {
 impl Runtime {
     async fn think(&self, mut ask: Ask, deltas: &Deltas) -> Result<Reply, ModelError> {
         let inner = &self.engines.0;
-        if ask.model.provider == Provider::Test && ask.key.is_none() {
-            // A rehearsal has no key, and plays behind an API that wants one.
-            ask.key = Some(SecretString::from("rehearsal"));
-        }
+        with_key(&mut ask);
         let (api, provider) = (self.kind.api(), ask.model.provider);
         let Some(remote) = inner.models.behind(api, provider) else {
             return Err(self.cannot(provider));
         };
-        let mut resting = inner.rest.take(&ask.session);
+        let mut resting = match inner.rest.take(&ask.session) {
+            Some(Alive::Engine(live)) => Some(*live),
+            _ => None,
+        };
         let mut last = Gone::default();
         for _ in 0..STARTS {
             let live = match resting.take().filter(|live| live.fits(&ask)) {
@@ -167,7 +180,7 @@ impl Runtime {
                     let told = remote.tell(&ask, Some(&frame), deltas).await?;
                     let session = ask.session.clone();
                     if live.heard(ask, &told, knock) {
-                        inner.rest.put(session, live);
+                        inner.rest.put(session, Alive::Engine(Box::new(live)));
                     }
                     return Ok(told.reply);
                 }
@@ -198,6 +211,13 @@ impl Runtime {
         let (name, provider) = (self.kind.name(), provider.name());
         let words = format!("The runtime `{name}` cannot think with models of {provider}.");
         ModelError::new(ErrorKind::BadRequest, words)
+    }
+}
+
+/// A rehearsal has no key, and plays behind an API that wants one.
+fn with_key(ask: &mut Ask) {
+    if ask.model.provider == Provider::Test && ask.key.is_none() {
+        ask.key = Some(SecretString::from("rehearsal"));
     }
 }
 

@@ -12,7 +12,7 @@ use session::{Item, Provider};
 use crate::api::{Api, Want, json};
 use crate::model::Ask;
 use crate::serve::REPLIES;
-use crate::wire::raw::{RawObject, raw};
+use crate::wire::raw::{RawObject, raw, string};
 use crate::{ErrorKind, ModelError};
 
 /// Headers that are about the connection, or that are ours to set.
@@ -37,6 +37,8 @@ const COUNTED: HeaderName = HeaderName::from_static("x-claude-code-session-id");
 pub(crate) struct Frame {
     headers: HeaderMap,
     body: RawObject,
+    /// Whether the conversation is the engine's own, and left as it is.
+    whole: bool,
 }
 
 impl Frame {
@@ -50,8 +52,30 @@ impl Frame {
         if body.get::<bool>("stream") != Some(true) {
             return Err("Answers are given as streams only.");
         }
-        let headers = headers.clone();
-        Ok(Self { headers, body })
+        let (headers, whole) = (headers.clone(), false);
+        Ok(Self {
+            headers,
+            body,
+            whole,
+        })
+    }
+
+    /// Reads a request of a program that has a conversation of its own; also
+    /// tells whether it wants a stream.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn whole(headers: &HeaderMap, body: &[u8]) -> Result<(Self, bool), &'static str> {
+        let body: RawObject =
+            serde_json::from_slice(body).map_err(|_| "This is no JSON object.")?;
+        let stream = body.get::<bool>("stream") == Some(true);
+        let (headers, whole) = (headers.clone(), true);
+        let frame = Self {
+            headers,
+            body,
+            whole,
+        };
+        Ok((frame, stream))
     }
 
     /// Names of the tools it offers.
@@ -75,6 +99,7 @@ impl Frame {
             headers.insert(COUNTED, session);
         }
         if ask.model.provider == Provider::Test
+            && !self.whole
             && let Some(Item::Summary { replies, .. }) = ask.items.first()
         {
             headers.insert(REPLIES, (*replies).into());
@@ -84,6 +109,9 @@ impl Frame {
 
     /// The body of the request to the provider.
     pub fn body(&self, api: Api, ask: &Ask) -> Result<Bytes, ModelError> {
+        if self.whole {
+            return json(&self.bounded(api, ask));
+        }
         let ours = api.body(ask, Want::Answer)?;
         let ours: RawObject = serde_json::from_slice(&ours).map_err(|error| {
             let words = format!("The request cannot be put together: {error}.");
@@ -98,6 +126,26 @@ impl Frame {
             Api::Responses => keep_instructions(&mut body, &self.body),
         }
         json(&body)
+    }
+}
+
+impl Frame {
+    /// The engine's own request, of the session's model and within its limits.
+    fn bounded(&self, api: Api, ask: &Ask) -> RawObject {
+        let mut body = self.body.clone();
+        let field = match api {
+            Api::Messages => "max_tokens",
+            Api::Responses => "max_output_tokens",
+        };
+        let wanted: Option<u32> = body.get(field);
+        let most = wanted.map_or(ask.max_tokens, |wanted| wanted.min(ask.max_tokens));
+        body.set(field, raw(most.to_string()));
+        body.set("model", string(&ask.model.name));
+        body.set("stream", raw("true".to_owned()));
+        if api == Api::Messages {
+            fit_thinking(&mut body, most);
+        }
+        body
     }
 }
 

@@ -10,11 +10,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
-use super::{Doors, Knock, Told};
+use super::{Door, Doors, Knock, Told};
+
+/// Where tools are called.
+pub(crate) const TOOLS: &str = "/mcp";
 
 /// Largest request of an engine, in bytes.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -46,23 +49,28 @@ async fn answer(doors: &Doors, session: &str, request: Request<Body>) -> Respons
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let known = path.ends_with("/messages") || path.ends_with("/responses");
+    let door = doors.of(session);
+    // Only this session's program can be at the other end: tools need no key.
+    let tools = path == TOOLS && door.as_ref().is_some_and(|door| door.tools);
     match head.method {
         // Engines look whether anybody is there before they ask.
         Method::HEAD => return Response::default(),
-        Method::POST if known => {}
+        Method::POST if known || tools => {}
+        // It says nothing by itself, and keeps no sessions.
+        _ if tools => return refused(StatusCode::METHOD_NOT_ALLOWED, "Only POST is known here."),
         _ => return refused(StatusCode::NOT_FOUND, "There is nothing here."),
     }
-    let door = doors.of(session);
-    let Some(door) = door.filter(|door| key(&head.headers).is_some_and(|key| door.admits(key)))
-    else {
+    let admitted = |door: &Arc<Door>| key(&head.headers).is_some_and(|key| door.admits(key));
+    let Some(door) = door.filter(|door| tools || admitted(door)) else {
         return refused(StatusCode::UNAUTHORIZED, "This key is not known here.");
     };
     let Ok(Ok(body)) = tokio::time::timeout(SENDING, to_bytes(body, LARGEST)).await else {
         return refused(StatusCode::BAD_REQUEST, "The request did not come whole.");
     };
     let (answer, told) = oneshot::channel();
-    let headers = head.headers;
+    let (path, headers) = (path.to_owned(), head.headers);
     let knock = Knock {
+        path,
         headers,
         body,
         answer,
@@ -77,9 +85,19 @@ async fn answer(doors: &Doors, session: &str, request: Request<Body>) -> Respons
             response.headers_mut().insert(CONTENT_TYPE, kind);
             response
         }
+        Ok(Told::Document(status, document)) => told_whole(status, document),
         Ok(Told::No(why)) => refused(StatusCode::BAD_REQUEST, why),
         Err(_) => refused(StatusCode::GONE, "Nobody waits for this any more."),
     }
+}
+
+fn told_whole(status: StatusCode, document: Option<Value>) -> Response<Body> {
+    let body = document.map_or_else(Body::empty, |document| Body::from(document.to_string()));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let kind = hyper::header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// The key of a request, whichever provider's way it is shown in.
@@ -92,11 +110,8 @@ fn key(headers: &HeaderMap) -> Option<&str> {
 /// A refusal in the words of either provider.
 fn refused(status: StatusCode, why: &str) -> Response<Body> {
     let error = json!({ "type": "invalid_request_error", "message": why });
-    let body = json!({ "type": "error", "error": error }).to_string();
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let kind = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, kind);
+    let body = json!({ "type": "error", "error": error });
+    let mut response = told_whole(status, Some(body));
     // So that no engine asks again by itself.
     let never = hyper::header::HeaderValue::from_static("false");
     response.headers_mut().insert("x-should-retry", never);

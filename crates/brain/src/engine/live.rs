@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use session::tool::Tool;
-use session::{Item, ModelRef, Stop};
+use session::Stop;
 
 use super::place::{Place, Spawn, Start};
 use super::rest::Room;
+use super::seen::Seen;
 use super::tongue::{Feed, Kind, Tongue};
 use crate::door::{Doors, Frame, Knock, Porter, Told as Answer};
 use crate::model::{Ask, Purpose};
@@ -26,15 +26,6 @@ impl Gone {
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
-}
-
-/// What an engine has seen: it can be asked about a continuation only.
-#[derive(Debug)]
-struct Seen {
-    model: ModelRef,
-    system: Arc<str>,
-    tools: Arc<[Tool]>,
-    items: Vec<Item>,
 }
 
 /// An engine that lives. Dropping it kills the program.
@@ -57,7 +48,7 @@ impl Live {
         spawn: &Spawn,
         room: Room,
     ) -> Result<Self, Gone> {
-        let porter = Doors::open(doors, &ask.session);
+        let porter = Doors::open(doors, &ask.session, false);
         let plan = kind.plan(ask, porter.token());
         let start = Start {
             session: ask.session.clone(),
@@ -86,14 +77,7 @@ impl Live {
     /// Whether what it has seen is the beginning of that ask, and nothing has
     /// been answered since without it.
     pub fn fits(&self, ask: &Ask) -> bool {
-        let Some(seen) = &self.seen else {
-            return false;
-        };
-        let same = seen.model == ask.model && seen.system == ask.system && seen.tools == ask.tools;
-        let Some(rest) = ask.items.strip_prefix(&*seen.items).filter(|_| same) else {
-            return false;
-        };
-        !rest.iter().any(|item| matches!(item, Item::Assistant(_)))
+        self.seen.as_ref().is_some_and(|seen| seen.fits(ask))
     }
 
     /// Tells the engine what is new, and waits until it asks its model.
@@ -126,19 +110,12 @@ impl Live {
         if ask.purpose == Purpose::Compact || !plain || !whole {
             return false;
         }
-        let mut items = ask.items;
-        items.push(Item::Assistant(Arc::new(reply.clone())));
-        self.seen = Some(Seen {
-            model: ask.model,
-            system: ask.system,
-            tools: ask.tools,
-            items,
-        });
+        self.seen = Some(Seen::new(ask, reply.clone()));
         knock.tell(Answer::Answer(told.bytes.clone()))
     }
 }
 
-async fn with_last_words(gone: Gone, last_words: BoxFuture<'static, String>) -> Gone {
+pub(super) async fn with_last_words(gone: Gone, last_words: BoxFuture<'static, String>) -> Gone {
     let words = tokio::time::timeout(LAST_WORDS, last_words).await;
     let words = crate::error::plain(&words.unwrap_or_default());
     match words.is_empty() {

@@ -38,7 +38,8 @@ pub struct Start {
     /// The runtime's name.
     pub runtime: String,
     /// The program and its arguments. The program is a path inside the
-    /// runtime's folder.
+    /// runtime's folder. Empty for a runtime that is started by a command of its
+    /// own, in its folder.
     pub command: Vec<String>,
     /// The environment, all of it but `HOME` and `PATH`. Where it names the
     /// door, it does so as `http://192.0.2.1`.
@@ -50,6 +51,10 @@ pub struct Start {
 
 /// A program that runs.
 pub struct Place {
+    /// Its home folder, as it sees it.
+    pub home: String,
+    /// Where it reaches the door.
+    pub door: String,
     /// Its standard input and output.
     pub stdio: Box<dyn Stream>,
     /// The way to its ports.

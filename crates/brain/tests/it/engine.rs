@@ -1,6 +1,7 @@
 //! Engines on a stage: what they ask, and what becomes of them when they die.
 
 mod alike;
+mod custom;
 mod deaths;
 mod doors;
 pub mod stage;

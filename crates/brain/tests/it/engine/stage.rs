@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use brain::{EngineConfig, Engines, Model, Models, Place, Spawn, Start};
+use brain::{EngineConfig, Engines, Model, Models, Place, Spawn, Start, Stream};
 use futures::FutureExt;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, join};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
@@ -124,9 +124,28 @@ struct Hold {
     _child: Child,
 }
 
-/// The real program.
+/// The real program. That of a runtime without a command is a script: one of
+/// ours by its name, or a file.
 fn program(start: &Start) -> Command {
-    Command::new(folder(&start.runtime).join(&start.command[0]))
+    if let Some(program) = start.command.first() {
+        return Command::new(folder(&start.runtime).join(program));
+    }
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let example = PathBuf::from(examples)
+        .join(&start.runtime)
+        .join("brain.py");
+    let mut program = Command::new("python3");
+    program.arg(match start.runtime.ends_with(".py") {
+        true => PathBuf::from(&start.runtime),
+        false => example,
+    });
+    program
+}
+
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 async fn place(
@@ -137,7 +156,9 @@ async fn place(
 ) -> Place {
     let home = tempfile::tempdir().unwrap();
     for (path, content) in &start.files {
-        std::fs::write(home.path().join(path), content).unwrap();
+        let path = home.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let door = format!("http://{}", listener.local_addr().unwrap());
@@ -145,9 +166,11 @@ async fn place(
     if program.as_std().get_args().len() == 0 {
         program.args(start.command[1..].iter().map(told));
     }
+    let port = free_port();
     let mut child = program
         .env_clear()
         .envs(start.env.iter().map(|(name, value)| (name, told(value))))
+        .env("OC_BRAIN_PORT", port.to_string())
         .env("HOME", home.path())
         .env("PATH", "/usr/bin:/bin")
         .current_dir(home.path())
@@ -165,8 +188,16 @@ async fn place(
     let mut tasks = JoinSet::new();
     tasks.spawn(doors(listener, engines, session));
     Place {
+        home: home.path().display().to_string(),
+        door,
         stdio: Box::new(stdio),
-        reach: Arc::new(|_| async { Err(std::io::ErrorKind::Unsupported.into()) }.boxed()),
+        reach: Arc::new(move |_| {
+            async move {
+                let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+                Ok(Box::new(stream) as Box<dyn Stream>)
+            }
+            .boxed()
+        }),
         last_words: Arc::new(move || {
             let stderr = stderr.clone();
             async move {
