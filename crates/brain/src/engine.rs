@@ -34,7 +34,7 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 use session::{Provider, Reply};
 
-pub use place::{DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
+pub use place::{DOOR, DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 
 use crate::door::{self, Doors};
 use crate::model::{Ask, Deltas, Model};
@@ -118,7 +118,7 @@ impl Engines {
         let engines = self.clone();
         match Kind::of(runtime) {
             Some(kind) => Some(Arc::new(Runtime { engines, kind })),
-            None if runtime == "native" => None,
+            None if matches!(runtime, "native" | "") => None,
             None => Some(Arc::new(Custom::new(engines, runtime))),
         }
     }

@@ -23,7 +23,7 @@ pub type Spawn = Arc<dyn Fn(Start) -> BoxFuture<'static, Result<Place, String>> 
 pub type Reach = Arc<dyn Fn(u16) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> + Send + Sync>;
 
 /// The address of the door, as engines are told it.
-pub(crate) const DOOR: &str = "http://192.0.2.1";
+pub const DOOR: &str = "http://192.0.2.1";
 
 /// The same for whoever carries their connections. It is one for documentation
 /// (RFC 5737): nothing else can be meant by it.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use brain::{Place, Spawn, Start};
+use brain::{DOOR, Place, Spawn, Start};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hands::{FileOp, Hands, Limits, Mount, Pipe, Sandbox, Wanted};
@@ -60,9 +60,9 @@ pub fn spawn(yard: Yard) -> Spawn {
 impl Yard {
     async fn start(&self, start: Start) -> Result<Place, String> {
         let found = self.runtimes.find(&start.runtime);
-        let folder = match found.map_err(|error| error.to_string())? {
-            Runtime::Engine(engine) => engine.folder,
-            Runtime::Custom(custom) => custom.dir,
+        let (folder, argv, cwd) = match found.map_err(|error| error.to_string())? {
+            Runtime::Engine(engine) => (engine.folder, argv(start.command), HOME),
+            Runtime::Custom(custom) => (custom.dir, custom.command, RUNTIME),
         };
         let owner = self.graves.name(&start.session);
         let hold = Hold {
@@ -83,14 +83,16 @@ impl Yard {
             write(&*sandbox, number, &path, bytes).await?;
         }
         let pipe = Pipe {
-            argv: argv(start.command),
+            argv,
             env: environment(start.env),
-            cwd: Some(HOME.to_owned()),
+            cwd: Some(cwd.to_owned()),
         };
         let piped = timeout(PATIENCE, sandbox.pipe(pipe)).await;
         let piped = piped.map_err(|_| "the engine was not started in time".to_owned())?;
         let piped = piped.map_err(|error| error.to_string())?;
         Ok(Place {
+            home: HOME.to_owned(),
+            door: DOOR.to_owned(),
             stdio: Box::new(piped.stream),
             reach: reach(sandbox),
             last_words: last_words(piped.end),

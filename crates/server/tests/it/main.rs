@@ -12,6 +12,7 @@ mod gate;
 mod harness;
 mod http;
 mod libraries;
+mod runtimes;
 mod steering;
 mod tidy;
 mod turns;
