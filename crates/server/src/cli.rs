@@ -2,7 +2,7 @@
 //!
 //! Commands about agents, sessions and credentials are clients of the HTTP face
 //! like any other program and know nothing of the store. `serve`, `demo`,
-//! `rehearse`, `key`, `runtime`, `config` and `doctor` act on this machine.
+//! `rehearse`, `key`, `vault`, `runtime`, `config` and `doctor` act on this machine.
 
 mod agent;
 mod agent_secret;
@@ -41,6 +41,7 @@ mod store_secret;
 mod table;
 mod text;
 mod usage;
+mod vault;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -110,6 +111,9 @@ enum Command {
     /// Make and revoke API keys, on the server's machine
     #[command(subcommand, visible_alias = "keys")]
     Key(key::KeyCommand),
+    /// Look after the master key, on the server's machine
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Keep a server's address and your key for it
     Login(login::Login),
     /// Forget the key that login kept
@@ -215,6 +219,7 @@ fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), 
         Command::Secret(command) => until_interrupted(store_secret::run(context, command)),
         Command::Usage(usage) => until_interrupted(usage::run(context, usage)),
         Command::Key(command) => until_interrupted(key::run(context, command)),
+        Command::Vault(command) => until_interrupted(vault::run(context, command)),
         Command::Doctor(doctor) => until_interrupted(doctor::run(context, *doctor)),
         Command::Drill(wanted) => until_interrupted(drill::run(context, *wanted)),
         Command::Runtime(command) => until_interrupted(runtime::run(context, command)),
@@ -279,6 +284,8 @@ mod tests {
             "oc key create --name x",
             "oc key list",
             "oc key revoke key_1",
+            "oc vault rotate-master --prepare --data d",
+            "oc vault status",
             "oc agent create coder --prompt p --model test/demo --runtime native --tokens 5",
             "oc agent get coder",
             "oc agent get --agent coder",

@@ -1,12 +1,14 @@
 //! Secrets of the whole installation (the key of sealed tokens, the gate's
 //! authority), under the master key itself: nodes of one database share them.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use secrecy::{ExposeSecret, SecretBox};
 
-use crate::db::values;
-use crate::vault::Place;
-use crate::{Error, Store};
+use crate::db::{Tx, values};
+use crate::vault::{Place, Ring};
+use crate::{Error, Store, orgs};
 
 const ONE: &str = "SELECT sealed FROM install WHERE name = $1";
 const INSERT: &str =
@@ -36,10 +38,9 @@ impl Store {
             return Ok(found);
         }
         let fresh = SecretBox::new(Box::new(fresh()));
-        let sealed = self.master().seal(place(name), fresh.expose_secret())?;
-        let row = values![name, sealed];
+        let (name_of, ring) = (name.to_owned(), Arc::clone(self.ring()));
         self.db()
-            .change(move |tx| async move { tx.exec(INSERT, &row).await }.boxed())
+            .change(move |tx| async move { insert(tx, &ring, name_of, &fresh).await }.boxed())
             .await?;
         self.installed(name).await?.ok_or(Error::NotFound)
     }
@@ -48,8 +49,20 @@ impl Store {
         let Some(mut row) = self.db().row(ONE, values![name]).await? else {
             return Ok(None);
         };
-        self.master().open(place(name), &row.bytes()?).map(Some)
+        self.ring().open(place(name), &row.bytes()?).map(Some)
     }
+}
+
+/// Seals it in the transaction that knows which master key is the one.
+async fn insert(
+    tx: &mut Tx<'_>,
+    ring: &Ring,
+    name: String,
+    fresh: &SecretBox<Vec<u8>>,
+) -> Result<(), Error> {
+    let master = orgs::master(tx, ring).await?;
+    let sealed = master.seal(place(&name), fresh.expose_secret())?;
+    tx.exec(INSERT, &values![name, sealed]).await.map(drop)
 }
 
 /// Every query of this file, for the test of their plans.

@@ -1,5 +1,7 @@
 //! Orgs and their API keys. A key itself is never stored.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use session::Millis;
 use session::id::Noun;
@@ -96,17 +98,16 @@ impl Store {
     /// As every write.
     pub async fn bootstrap(&self, key: &str, given: bool, at: Millis) -> Result<bool, Error> {
         let org = Noun::Org.id(rand::random());
-        let data_key = self
-            .master()
-            .wrap(orgs::data_key_of(&org), &Seal::fresh())?;
+        let ring = Arc::clone(self.ring());
         let (id, key) = (Noun::Key.id(rand::random()), key.to_owned());
         self.db()
             .change(move |tx| {
                 async move {
-                    tx.one_at_a_time().await?;
+                    let master = orgs::master(tx, &ring).await?;
                     let org = match tx.row(ORGS, &[]).await? {
                         Some(mut row) => row.text()?,
                         None => {
+                            let data_key = master.wrap(orgs::data_key_of(&org), &Seal::fresh())?;
                             tx.exec(ORG, &values![&org, DEFAULT_ORG, data_key, at])
                                 .await?;
                             org

@@ -18,7 +18,8 @@ pub struct Options {
 }
 
 /// Called at a named moment: `append.begun` before an append's transaction,
-/// `append.durable` when it is durable and nobody was told yet.
+/// `append.durable` when it is durable and nobody was told yet, `vault.made`,
+/// `vault.wrapped` and `vault.swapped` after each step of a change of keys.
 pub type Passed = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 impl std::fmt::Debug for Options {

@@ -12,7 +12,7 @@ use crate::db::{Counters, Db, Health};
 use crate::hub::Hub;
 use crate::leases::Nodes;
 use crate::litter::Marked;
-use crate::vault::Seal;
+use crate::vault::Ring;
 use crate::{Error, Options, Passed, Reason, Wake};
 
 /// Wakes a reader may lie behind.
@@ -28,7 +28,7 @@ struct Inner {
     db: Db,
     lock: Lock,
     blobs: Blobs,
-    master: Seal,
+    ring: Arc<Ring>,
     hub: Hub,
     nodes: Nodes,
     marked: Marked,
@@ -57,7 +57,7 @@ impl Store {
                 db,
                 lock,
                 blobs: Blobs::open(&options.blobs)?,
-                master: options.master.seal(),
+                ring: Arc::new(Ring::new(options.master)),
                 hub: Hub::default(),
                 nodes: Nodes::default(),
                 marked: Marked::default(),
@@ -122,8 +122,8 @@ impl Store {
         &self.inner.blobs
     }
 
-    pub(crate) fn master(&self) -> &Seal {
-        &self.inner.master
+    pub(crate) fn ring(&self) -> &Arc<Ring> {
+        &self.inner.ring
     }
 
     pub(crate) fn hub(&self) -> &Hub {

@@ -1,13 +1,17 @@
 //! Secrets at rest: AES-256-GCM under an org's data key, which the master key
 //! wraps. What was sealed for one place opens at no other.
 
+mod file;
 mod master;
+mod ring;
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
 use secrecy::{ExposeSecret, SecretBox};
 
+pub(crate) use file::KeyFile;
 pub use master::MasterKey;
+pub(crate) use ring::Ring;
 
 use crate::Error;
 
@@ -39,6 +43,16 @@ impl Seal {
     /// A fresh key.
     pub(crate) fn fresh() -> Self {
         Self(SecretBox::init_with(rand::random))
+    }
+
+    /// Whether it is the same key.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        self.0.expose_secret()
     }
 
     fn cipher(&self) -> Aes256Gcm {

@@ -9,6 +9,7 @@ mod local;
 mod login;
 mod runtime;
 mod secrets;
+mod vault;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

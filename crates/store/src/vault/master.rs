@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
-use super::Seal;
+use super::{KeyFile, Seal};
 use crate::Error;
 
 /// The key that wraps every org's data key.
 #[derive(Debug)]
-pub struct MasterKey(SecretBox<[u8; 32]>);
+pub struct MasterKey {
+    key: SecretBox<[u8; 32]>,
+    /// Where it was read from, for a change of keys.
+    file: Option<KeyFile>,
+}
 
 impl MasterKey {
     /// The key in that file; made there with mode 0600 if there is no file.
@@ -21,9 +25,9 @@ impl MasterKey {
     /// # Errors
     /// If the file cannot be read or made, is not a key, or others may read it.
     pub fn load_or_create(path: &Path) -> Result<Self, Error> {
-        let found = match load(path) {
+        let found = match Self::load(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path).and_then(|()| load(path))
+                create(path).and_then(|()| Self::load(path))
             }
             found => found,
         };
@@ -36,15 +40,29 @@ impl MasterKey {
     /// A key from its bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(SecretBox::new(Box::new(bytes)))
+        Self {
+            key: SecretBox::new(Box::new(bytes)),
+            file: None,
+        }
+    }
+
+    /// The key in that file, if there is one.
+    pub(super) fn load(path: &Path) -> io::Result<Self> {
+        let file = Some(KeyFile::at(path));
+        load(path).map(|key| Self { key, file })
+    }
+
+    /// Where it was read from.
+    pub(super) fn file(&self) -> Option<KeyFile> {
+        self.file.clone()
     }
 
     pub(crate) fn seal(self) -> Seal {
-        Seal::new(self.0)
+        Seal::new(self.key)
     }
 }
 
-fn load(path: &Path) -> io::Result<MasterKey> {
+fn load(path: &Path) -> io::Result<SecretBox<[u8; 32]>> {
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o077 != 0 {
         let why = "others may read this key; run `chmod 600` on it, or replace it if they may have";
@@ -52,7 +70,7 @@ fn load(path: &Path) -> io::Result<MasterKey> {
     }
     let text = SecretString::from(fs::read_to_string(path)?);
     let key = bytes(text.expose_secret().trim_end());
-    key.map(MasterKey::from_bytes)
+    key.map(|key| SecretBox::new(Box::new(key)))
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a key of 64 hex digits"))
 }
 
@@ -101,7 +119,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => Ok(()),
@@ -115,7 +133,7 @@ mod tests {
     use super::*;
 
     fn same(a: &MasterKey, b: &MasterKey) -> bool {
-        a.0.expose_secret() == b.0.expose_secret()
+        a.key.expose_secret() == b.key.expose_secret()
     }
 
     #[test]

@@ -64,6 +64,20 @@ impl Bed {
         Store::open(self.options(master, None)).await
     }
 
+    /// A store whose master key is in the file of that folder.
+    pub async fn open_keyed(
+        &self,
+        folder: &std::path::Path,
+        passed: Option<store::Passed>,
+    ) -> Result<Store, store::Error> {
+        let master = MasterKey::load_or_create(&folder.join("master.key"))?;
+        Store::open(Options {
+            master,
+            ..self.options(7, passed)
+        })
+        .await
+    }
+
     fn options(&self, master: u8, passed: Option<store::Passed>) -> Options {
         Options {
             database: self.database.clone(),

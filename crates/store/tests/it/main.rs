@@ -33,6 +33,7 @@ mod migrations;
 mod nodes;
 mod outage;
 mod quota;
+mod rotation;
 mod sealed;
 mod secret_stores;
 mod sweep;
