@@ -31,6 +31,8 @@ pub struct Server {
     pub url: String,
     env: BTreeMap<String, String>,
     http: reqwest::Client,
+    /// In which its agents think.
+    runtime: &'static str,
 }
 
 impl Server {
@@ -44,6 +46,18 @@ impl Server {
         Self::on(tempfile::tempdir().unwrap(), env)
     }
 
+    /// A server with default options whose agents think in that runtime.
+    pub fn of(runtime: &'static str) -> Self {
+        let mut server = Self::start();
+        server.runtime = runtime;
+        server
+    }
+
+    /// Its agents think in that runtime from here on.
+    pub fn think_in(&mut self, runtime: &'static str) {
+        self.runtime = runtime;
+    }
+
     /// A server on a folder that may have been prepared.
     pub fn on(data: TempDir, env: &[(&str, &str)]) -> Self {
         let mut server = Self {
@@ -55,6 +69,7 @@ impl Server {
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect(),
             http: client(),
+            runtime: "native",
         };
         server.launch();
         server
@@ -82,6 +97,7 @@ impl Server {
             .env("OC_SANDBOX_WARM", "0")
             .env("OC_ORG_TURNS", "1000")
             .env("OC_LOG_FORMAT", "text")
+            .env("OC_RUNTIMES", runtimes())
             .envs(&self.env)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -261,7 +277,10 @@ impl Server {
 
     /// An agent of this name and model; its id.
     pub async fn agent(&self, name: &str, model: &str) -> String {
-        let body = json!({ "name": name, "model": model, "prompt": "Do what the user says." });
+        let body = json!({
+            "name": name, "model": model, "prompt": "Do what the user says.",
+            "runtime": self.runtime,
+        });
         self.post("/v3/agents", body).await["id"]
             .as_str()
             .unwrap()
@@ -343,6 +362,33 @@ impl Drop for Server {
         self.kill_sandboxes();
     }
 }
+
+/// Where `scripts/install-test-deps` puts the engines that tests run.
+fn runtimes() -> PathBuf {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/runtimes");
+    std::env::var_os("OC_TEST_RUNTIMES").map_or(default.into(), PathBuf::from)
+}
+
+/// The same tests for each runtime: what a session does must not depend on whose
+/// engine thinks.
+macro_rules! each_runtime {
+    ($($name:ident),+ $(,)?) => {
+        $crate::harness::each_runtime!(@in native $($name),+);
+        $crate::harness::each_runtime!(@in claude $($name),+);
+        $crate::harness::each_runtime!(@in codex $($name),+);
+    };
+    (@in $runtime:ident $($name:ident),+) => {
+        mod $runtime {
+            $(
+                #[tokio::test]
+                async fn $name() {
+                    super::$name(stringify!($runtime)).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use each_runtime;
 
 /// Waits until something outside the server is so.
 async fn wait_until(so: impl Fn() -> bool) {

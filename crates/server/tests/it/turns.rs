@@ -3,7 +3,19 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, is, script};
+use crate::harness::{Server, each_runtime, is, script};
+
+each_runtime!(
+    the_quickstart_runs_a_script_and_reports_what_it_really_printed,
+    every_file_tool_does_what_its_words_say,
+    a_question_ends_the_turn_and_the_answer_begins_the_next,
+    the_last_say_is_the_result_even_if_text_follows,
+    a_model_that_fails_for_good_ends_the_turn_with_words_and_the_session_goes_on,
+    limits_end_turns_with_their_own_reasons,
+    hostile_output_is_capped_kept_and_told,
+    a_conversation_near_its_window_is_summarised_and_goes_on,
+    a_full_window_leads_to_a_summary_and_the_turn_goes_on,
+);
 
 fn bash(command: &str) -> Value {
     json!({ "call": [{ "tool": "bash", "args": { "command": command } }] })
@@ -13,9 +25,8 @@ fn kinds(events: &[Value]) -> Vec<&str> {
     events.iter().filter_map(|e| e["type"].as_str()).collect()
 }
 
-#[tokio::test]
-async fn the_quickstart_runs_a_script_and_reports_what_it_really_printed() {
-    let server = Server::start();
+async fn the_quickstart_runs_a_script_and_reports_what_it_really_printed(runtime: &'static str) {
+    let server = Server::of(runtime);
     let agent = server.agent("quickstart", "test/demo").await;
     let session = server.session(&agent, "Print the first 20 primes.").await;
     let end = server.turn_end(&session, 1).await;
@@ -60,9 +71,8 @@ async fn files_stay_between_calls_and_turns_and_variables_do_not() {
     assert_eq!(server.result(&session).await, "one");
 }
 
-#[tokio::test]
-async fn every_file_tool_does_what_its_words_say() {
-    let server = Server::start();
+async fn every_file_tool_does_what_its_words_say(runtime: &'static str) {
+    let server = Server::of(runtime);
     let session = server
         .play(json!([
             { "call": [
@@ -114,9 +124,8 @@ async fn every_file_tool_does_what_its_words_say() {
     }
 }
 
-#[tokio::test]
-async fn a_question_ends_the_turn_and_the_answer_begins_the_next() {
-    let server = Server::start();
+async fn a_question_ends_the_turn_and_the_answer_begins_the_next(runtime: &'static str) {
+    let server = Server::of(runtime);
     let session = server
         .play(json!([
             { "call": [{ "tool": "ask", "args": { "text": "Which colour?" } }] },
@@ -136,9 +145,8 @@ async fn a_question_ends_the_turn_and_the_answer_begins_the_next() {
     assert!(messages.to_string().contains("blue"));
 }
 
-#[tokio::test]
-async fn the_last_say_is_the_result_even_if_text_follows() {
-    let server = Server::start();
+async fn the_last_say_is_the_result_even_if_text_follows(runtime: &'static str) {
+    let server = Server::of(runtime);
     let session = server
         .play(json!([
             { "call": [{ "tool": "say", "args": { "text": "first" } }, { "tool": "say", "args": { "text": "second" } }] },
@@ -157,9 +165,11 @@ async fn the_last_say_is_the_result_even_if_text_follows() {
     assert_eq!(last["level"], "progress");
 }
 
-#[tokio::test]
-async fn a_model_that_fails_for_good_ends_the_turn_with_words_and_the_session_goes_on() {
-    let server = Server::with(&[("OC_MODEL_ATTEMPTS", "2")]);
+async fn a_model_that_fails_for_good_ends_the_turn_with_words_and_the_session_goes_on(
+    runtime: &'static str,
+) {
+    let mut server = Server::with(&[("OC_MODEL_ATTEMPTS", "2")]);
+    server.think_in(runtime);
     for (fail, code) in [(json!("spend"), "spend_limit"), (json!(400), "bad_request")] {
         let steps = json!([{ "fail": fail, "times": -1 }]);
         let session = server.play(steps).await;
@@ -177,9 +187,8 @@ async fn a_model_that_fails_for_good_ends_the_turn_with_words_and_the_session_go
     }
 }
 
-#[tokio::test]
-async fn limits_end_turns_with_their_own_reasons() {
-    let server = Server::start();
+async fn limits_end_turns_with_their_own_reasons(runtime: &'static str) {
+    let server = Server::of(runtime);
     let agent = server.agent("limited", "test/script").await;
     let start = async |limits: Value, steps: Value| {
         let body = json!({ "agent": agent, "input": script(steps), "limits": limits });
@@ -213,9 +222,8 @@ async fn limits_end_turns_with_their_own_reasons() {
     );
 }
 
-#[tokio::test]
-async fn hostile_output_is_capped_kept_and_told() {
-    let server = Server::start();
+async fn hostile_output_is_capped_kept_and_told(runtime: &'static str) {
+    let server = Server::of(runtime);
     let session = server
         .play(json!([
             bash("printf 'a\\377b'"),
@@ -242,9 +250,9 @@ async fn hostile_output_is_capped_kept_and_told() {
     assert_eq!(whole.as_str().unwrap().len(), 300_000);
 }
 
-#[tokio::test]
-async fn a_conversation_near_its_window_is_summarised_and_goes_on() {
-    let server = Server::with(&[("OC_CONTEXT_WINDOW", "1000")]);
+async fn a_conversation_near_its_window_is_summarised_and_goes_on(runtime: &'static str) {
+    let mut server = Server::with(&[("OC_CONTEXT_WINDOW", "1000")]);
+    server.think_in(runtime);
     let session = server
         .play(json!([
             { "call": [{ "tool": "bash", "args": { "command": "echo kept > f" } }], "tokens": { "in": 850, "out": 10 } },
@@ -265,9 +273,8 @@ async fn a_conversation_near_its_window_is_summarised_and_goes_on() {
     );
 }
 
-#[tokio::test]
-async fn a_full_window_leads_to_a_summary_and_the_turn_goes_on() {
-    let server = Server::start();
+async fn a_full_window_leads_to_a_summary_and_the_turn_goes_on(runtime: &'static str) {
+    let server = Server::of(runtime);
     let session = server
         .play(json!([
             bash("echo one"),
