@@ -9,9 +9,10 @@ use super::Part;
 /// fail more often than asked, which a restart may bring about as well.
 const MOST: usize = 10_000;
 
-/// Counts of failures by session and line.
+/// Counts of failures by session and line. A line is known by its place in its
+/// script and by what it says: where the script stands changes with a summary.
 #[derive(Debug, Default)]
-pub(crate) struct Fails(Mutex<HashMap<(String, u64, u64), i64>>);
+pub(crate) struct Fails(Mutex<HashMap<(String, u64, String), i64>>);
 
 impl Fails {
     /// Whether the line is to fail this time. Counts it, if so; forgets the
@@ -24,7 +25,7 @@ impl Fails {
         if times < 0 {
             return true;
         }
-        let place = (session.to_owned(), part.seq, part.index);
+        let place = (session.to_owned(), part.index, format!("{:?}", part.line));
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MOST {
             counts.clear();
