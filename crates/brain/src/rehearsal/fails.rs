@@ -10,7 +10,7 @@ use super::Part;
 const MOST: usize = 10_000;
 
 /// Counts of failures by session and line. A line is known by its place in its
-/// script and by what it says: where the script stands changes with a summary.
+/// script and by how it fails: where the script stands changes with a summary.
 #[derive(Debug, Default)]
 pub(crate) struct Fails(Mutex<HashMap<(String, u64, String), i64>>);
 
@@ -25,7 +25,8 @@ impl Fails {
         if times < 0 {
             return true;
         }
-        let place = (session.to_owned(), part.index, format!("{:?}", part.line));
+        let how = format!("{:?} {times}", part.line.fail);
+        let place = (session.to_owned(), part.index, how);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MOST {
             counts.clear();
