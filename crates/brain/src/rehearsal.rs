@@ -73,6 +73,25 @@ pub(crate) fn count(ask: &Ask) -> Result<u64, ModelError> {
     Ok(spent.context())
 }
 
+/// A summary that says what there was, for a conversation of any length.
+pub(crate) fn summary(scene: &Scene<'_>) -> Part {
+    let count = |wanted: fn(&Seen<'_>) -> bool| scene.0.iter().filter(|seen| wanted(seen)).count();
+    let messages = count(|seen| matches!(seen, Seen::User { .. }));
+    let answers = count(|seen| matches!(seen, Seen::Said { .. }));
+    let results = count(|seen| matches!(seen, Seen::Result { .. }));
+    let result = scene.last_result().unwrap_or("none");
+    let short: String = result.chars().take(500).collect();
+    let text = format!(
+        "A rehearsal of {messages} messages, {answers} answers and {results} tool results. \
+         The newest tool result: {short}"
+    );
+    Part {
+        line: script::text(text),
+        seq: 0,
+        index: 0,
+    }
+}
+
 /// The part the model of that name (`demo`, `script`) plays next.
 ///
 /// # Errors

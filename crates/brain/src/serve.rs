@@ -19,8 +19,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::ModelError;
-use crate::rehearsal::{Fail, Fails, Named, Part, Scene, Seen};
+use crate::rehearsal::{Fail, Fails, Named, Part, Scene, Seen, part, summary};
+use crate::{ModelError, compaction_prompt};
 use fault::{Dialect, Fault};
 use log::{Log, Watch};
 
@@ -47,6 +47,17 @@ struct Asked {
 pub(crate) const REPLIES: HeaderName = HeaderName::from_static("x-rehearsal-replies");
 
 impl Asked {
+    /// What is played now: the next line, or a summary for a session that asks
+    /// for one in our words.
+    fn part(&self, name: &str, scene: Scene<'_>) -> Result<Part, Fault> {
+        let scene = self.after_summary(scene);
+        let words = compaction_prompt().split('.').next().unwrap_or_default();
+        match String::from_utf8_lossy(&self.body).contains(words) {
+            true => Ok(summary(&scene)),
+            false => Ok(part(model(name), &scene)?),
+        }
+    }
+
     /// The scene, with what was before it.
     fn after_summary<'a>(&self, mut scene: Scene<'a>) -> Scene<'a> {
         let count = |value: &HeaderValue| value.to_str().ok()?.parse().ok();

@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use session::{Call, Item, Reply, Stop, Tokens};
+use session::{Call, Reply, Stop, Tokens};
 
 use super::script::{Spent, Stop as Scripted};
-use super::{Fail, Fails, Line, Named, Part, Scene, count, part};
+use super::{Fail, Fails, Line, Named, Part, Scene, count, part, summary};
 use crate::model::{Ask, Delta, Deltas, Model, Purpose, tell};
 use crate::remote::full;
 use crate::retry::persist;
@@ -105,7 +105,8 @@ impl Model for Rehearsal {
         async move {
             let most = u64::from(ask.max_tokens);
             if ask.purpose == Purpose::Compact {
-                return Ok(reply(&summary(&ask.items).within(most)));
+                let scene = Scene::of_items(&ask.items);
+                return Ok(reply(&summary(&scene).within(most)));
             }
             let part = part(&ask.model.name, &Scene::of_items(&ask.items))?.within(most);
             let attempt = || self.attempt(&ask.session, &part, &deltas).boxed();
@@ -198,26 +199,6 @@ fn reply(part: &Part) -> Reply {
         stop,
         usage: Some(tokens(line.tokens)),
         request_id: None,
-    }
-}
-
-/// A summary that says what there was, for a conversation of any length.
-fn summary(items: &[Item]) -> Part {
-    let count = |wanted: fn(&Item) -> bool| items.iter().filter(|item| wanted(item)).count();
-    let messages = count(|item| matches!(item, Item::User { .. }));
-    let answers = count(|item| matches!(item, Item::Assistant(_)));
-    let results = count(|item| matches!(item, Item::Result(_)));
-    let scene = Scene::of_items(items);
-    let result = scene.last_result().unwrap_or("none");
-    let short: String = result.chars().take(500).collect();
-    let text = format!(
-        "A rehearsal of {messages} messages, {answers} answers and {results} tool results. \
-         The newest tool result: {short}"
-    );
-    Part {
-        line: super::script::text(text),
-        seq: 0,
-        index: 0,
     }
 }
 

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::seal::Seal;
-use super::{Asked, Fault, Rehearsals, beat, document, is_users, model};
-use crate::rehearsal::{Scene, Seen, part};
+use super::{Asked, Fault, Rehearsals, beat, document, is_users};
+use crate::rehearsal::{Scene, Seen};
 use block::{Block, blocks};
 pub(super) use tools::is_name;
 
@@ -62,10 +62,10 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     let body = read(&asked)?;
     check::body(&body)?;
     let seal = check::thinking(&body)?;
-    let scene = asked.after_summary(scene(&body.messages));
     let name = body.model.as_deref().unwrap_or_default();
     let most = u64::try_from(body.max_tokens.unwrap_or(0)).unwrap_or(0);
-    let part = part(model(name), &scene)?.within(most);
+    let part = asked.part(name, scene(&body.messages))?;
+    let part = part.within(most);
     let ending = rehearsals.begin(&session(&asked, &body), &part).await?;
     let thought = thought(&body, &seal, part.index);
     let message = render::Played {
@@ -92,8 +92,7 @@ pub(super) fn count(asked: &Asked) -> Result<Response, Fault> {
     body.max_tokens = Some(1);
     check::body(&body)?;
     let name = body.model.as_deref().unwrap_or_default();
-    let scene = asked.after_summary(scene(&body.messages));
-    let part = part(model(name), &scene)?;
+    let part = asked.part(name, scene(&body.messages))?;
     let tokens = part.line.tokens.context();
     Ok(Json(json!({ "input_tokens": tokens })).into_response())
 }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::seal::Seal;
-use super::{Asked, Fault, Rehearsals, beat, document, is_users, model};
-use crate::rehearsal::{Scene, Seen, part};
+use super::{Asked, Fault, Rehearsals, beat, document, is_users};
+use crate::rehearsal::{Scene, Seen};
 use item::Item;
 
 /// A request, as far as it is looked at.
@@ -43,12 +43,12 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     let body = read(&asked)?;
     let items = item::items(&body.input);
     check::body(&body, &items)?;
-    let scene = asked.after_summary(scene(&items));
     let name = body.model.as_deref().unwrap_or_default();
     let most = body
         .max_output_tokens
         .map(|most| u64::try_from(most).unwrap_or(0));
-    let part = part(model(name), &scene)?.within(most.unwrap_or(u64::MAX));
+    let part = asked.part(name, scene(&items))?;
+    let part = part.within(most.unwrap_or(u64::MAX));
     let ending = rehearsals.begin(&session(&body), &part).await?;
     let response = render::Played {
         id: asked.watch.request_id().replace("req", "resp"),
@@ -72,8 +72,7 @@ pub(super) fn count(asked: &Asked) -> Result<Response, Fault> {
     let items = item::items(&body.input);
     check::body(&body, &items)?;
     let name = body.model.as_deref().unwrap_or_default();
-    let scene = asked.after_summary(scene(&items));
-    let tokens = part(model(name), &scene)?.line.tokens.context();
+    let tokens = asked.part(name, scene(&items))?.line.tokens.context();
     let answer = json!({ "object": "response.input_tokens", "input_tokens": tokens });
     Ok(Json(answer).into_response())
 }

@@ -146,7 +146,7 @@ async fn a_summary_is_asked_for_without_tools_and_stands_for_the_rest() {
         let mut asked = ask(model, items);
         asked.purpose = Purpose::Compact;
         let summary = hall.think(asked).await.0.unwrap();
-        assert_eq!(summary.text, "after", "{model}");
+        assert!(summary.text.starts_with("A rehearsal of"), "{summary:?}");
         let log = hall.log().await;
         let choice = &log.last().unwrap()["body"]["tool_choice"];
         let want = match model.starts_with("openai") {

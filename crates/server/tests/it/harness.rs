@@ -149,6 +149,21 @@ impl Server {
         }
     }
 
+    /// Ends the sandbox in which the session's engine runs, with SIGKILL.
+    pub fn kill_engine_of(&self, session: &str) {
+        let begin = format!("brain:{session}:");
+        for (_, pid) in self
+            .sandboxes()
+            .iter()
+            .filter(|(owner, _)| owner.starts_with(&begin))
+        {
+            let _ = Command::new("kill")
+                .args(["-KILL", &pid.to_string()])
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+
     /// All files of the blob store.
     pub fn blobs(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.data.path().join("blobs")];

@@ -8,6 +8,7 @@ mod clients;
 mod crashes;
 mod drill;
 mod durable;
+mod engines;
 mod gate;
 mod harness;
 mod http;

@@ -1,7 +1,7 @@
 //! What a rehearsal says, streams and fails with, on paused time.
 
-use session::ModelRef;
 use session::Provider;
+use session::{Item, ModelRef};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
