@@ -12,6 +12,7 @@ pub(crate) mod disk;
 mod hidden;
 pub(crate) mod launcher;
 pub mod net;
+pub(crate) mod orders;
 pub(crate) mod root;
 mod seccomp;
 pub(crate) mod spec;

@@ -19,6 +19,7 @@ mod disks;
 mod error;
 mod hands;
 mod init;
+mod launch;
 mod link;
 mod mounts;
 mod outward;

@@ -6,20 +6,19 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
 use std::time::SystemTime;
 
-use tokio::process::Command;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use crate::checkpoint::{Files, Ground, Place};
 use crate::config::{DriverKind, HandsConfig, Launcher, Limits, Mount};
 use crate::container::cgroup::{self, Hierarchies};
-use crate::container::spec::{LAUNCH, Spec, State, Walls};
+use crate::container::spec::{Spec, State, Walls};
 use crate::container::{RANGE, is_root, root, template};
 use crate::disks::Disks;
 use crate::error::Error;
+use crate::launch::Launch;
 use crate::remote;
 
 /// The guest, built for this host with this crate.
@@ -29,7 +28,7 @@ const GUEST: &[u8] = include_bytes!(env!("OC_GUEST"));
 #[derive(Debug)]
 pub(crate) struct Starter {
     dir: PathBuf,
-    launcher: PathBuf,
+    launch: Launch,
     guest: PathBuf,
     uid_base: u32,
     alone_ms: u64,
@@ -97,7 +96,7 @@ impl Starter {
         let alone_ms = u64::try_from(config.alone.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             dir,
-            launcher,
+            launch: Launch::new(launcher),
             guest,
             uid_base,
             alone_ms,
@@ -156,12 +155,14 @@ impl Starter {
             .unwrap_or_default();
         fs::create_dir(&folder).map_err(Error::io("make the sandbox's folder"))?;
         let guest = self.guest.clone();
+        let left = until.saturating_duration_since(Instant::now());
         let spec = Spec {
             id: id.to_owned(),
             folder,
             guest,
             limits: order.limits,
             created_ms,
+            within_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
             alone_ms: self.alone_ms,
             half: order.files.is_some(),
             mounts: order.mounts.clone(),
@@ -180,7 +181,7 @@ impl Starter {
                 let ground = ground(&spec, disk.as_ref())?;
                 files.fill(ground, &spec.folder).await?;
             }
-            self.launch(&spec, disk, Instant::now() + left).await
+            self.launch.one(&spec, disk, Instant::now() + left).await
         };
         match launched.await {
             Ok(state) => Ok(state),
@@ -196,38 +197,6 @@ impl Starter {
                 Err(error)
             }
         }
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the search path is passed on; it is no option"
-    )]
-    async fn launch(
-        &self,
-        spec: &Spec,
-        disk: Option<OwnedFd>,
-        until: Instant,
-    ) -> Result<State, Error> {
-        let text = serde_json::to_string(spec).map_err(|error| Error::Launch(error.to_string()))?;
-        let input = disk.map_or_else(Stdio::null, Stdio::from);
-        let child = Command::new(&self.launcher)
-            .args([LAUNCH, &text])
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-            .stdin(input)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(Error::io("run the launcher"))?;
-        let output = timeout_at(until, child.wait_with_output())
-            .await
-            .map_err(|_| Error::Deadline("the launcher did not end"))?
-            .map_err(Error::io("run the launcher"))?;
-        if !output.status.success() {
-            return Err(Error::Launch(words(&output.stderr, output.status)));
-        }
-        serde_json::from_slice(&output.stdout).map_err(|error| Error::Launch(error.to_string()))
     }
 
     /// The disk for a sandbox, if it gets one of its own.
@@ -292,15 +261,6 @@ pub(crate) struct Walled<'a> {
     pub(crate) root: bool,
     pub(crate) own_disks: bool,
     pub(crate) hierarchies: &'a Hierarchies,
-}
-
-fn words(stderr: &[u8], status: ExitStatus) -> String {
-    let text = String::from_utf8_lossy(stderr).trim().to_owned();
-    if text.is_empty() {
-        format!("the launcher ended with {status}")
-    } else {
-        text
-    }
 }
 
 impl Common {

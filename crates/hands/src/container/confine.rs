@@ -20,6 +20,12 @@ struct CapHeader {
     pid: i32,
 }
 
+/// Does what can be done before there is a sandbox.
+pub(super) fn prepare() {
+    // What went wrong is told by who installs them.
+    let _ = seccomp::programs();
+}
+
 /// Drops what a sandbox must not have. Irrevocable.
 pub(super) fn confine(file_bytes: u64) -> Done {
     limits(file_bytes)?;

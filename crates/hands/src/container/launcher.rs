@@ -1,12 +1,13 @@
-//! The launcher: one process of one thread that makes a sandbox, leaves its
-//! first process behind and ends.
+//! The launcher: a process of one thread that makes sandboxes.
 //!
-//! It is given a [`Spec`] and, as its input, the disk. When the guest runs it writes
-//! `state.json` and repeats it on its output; otherwise it says why not on its
-//! error output and leaves nothing running. Because it ends, the sandbox is
-//! nobody's child and outlives whoever asked for it.
+//! It takes orders from a socket for as long as that is open. For each it splits off a
+//! process, which is given a [`Spec`] and, as its input, the disk. When the guest
+//! runs that one writes `state.json` and repeats it as its answer; otherwise it
+//! answers why not and leaves nothing running. Because it ends, the sandbox is
+//! nobody's child and outlives whoever asked for it. Splitting costs a fraction of
+//! what starting a program does.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{PipeWriter, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -20,6 +21,7 @@ use guest::net::LISTENER_PORT;
 
 use super::cgroup::{self, Held};
 use super::net::{self, Network};
+use super::orders::{self, Order};
 use super::root::{self, Root};
 use super::spec::{LAUNCH, Spec, State, Walls, started_of};
 use super::sys::{self, Done, trying};
@@ -44,7 +46,53 @@ pub fn launcher_main(args: impl IntoIterator<Item = OsString>) {
         return;
     }
     sys::close_from(3);
-    match launch(&args.next().unwrap_or_default()) {
+    match args.next() {
+        None => serve(),
+        Some(spec) => conclude(launch(spec.as_bytes())),
+    }
+}
+
+/// Takes orders from its input until there are no more.
+fn serve() -> ! {
+    // Where its caller's folder is unmounted it must not be in the way.
+    let _ = std::env::set_current_dir("/");
+    sys::leave_children_to_the_kernel();
+    confine::prepare();
+    let orders = std::io::stdin();
+    while let Ok(Some(order)) = orders::receive(orders.as_fd()) {
+        match sys::fork() {
+            Ok(0) => one(order),
+            Ok(_) => {}
+            // Who hears nothing knows that it failed.
+            Err(error) => drop(File::from(order.answer).write_all(error.as_bytes())),
+        }
+    }
+    sys::exit(0)
+}
+
+/// One sandbox, in a process of its own.
+fn one(order: Order) -> ! {
+    sys::wait_for_children();
+    let Order { spec, answer, disk } = order;
+    let placed = || {
+        match disk {
+            Some(disk) => sys::place(disk.as_fd(), 0)?,
+            None => {
+                let nothing = File::open("/dev/null").map_err(trying("/dev/null"))?;
+                sys::place(nothing.as_fd(), 0)?;
+            }
+        }
+        sys::place(answer.as_fd(), 1)?;
+        sys::place(answer.as_fd(), 2)
+    };
+    let placed = placed();
+    drop(answer);
+    conclude(placed.and_then(|()| launch(&spec)))
+}
+
+/// Says how it went.
+fn conclude(launched: Done<State>) -> ! {
+    match launched {
         Ok(state) => {
             let text = serde_json::to_vec(&state).unwrap_or_default();
             let mut out = std::io::stdout();
@@ -67,9 +115,9 @@ struct Inherited {
     held: Held,
 }
 
-fn launch(spec: &OsStr) -> Done<State> {
-    let spec = serde_json::from_slice(spec.as_bytes());
-    let spec: Spec = spec.map_err(trying("read the spec"))?;
+fn launch(spec: &[u8]) -> Done<State> {
+    let spec: Spec = serde_json::from_slice(spec).map_err(trying("read the spec"))?;
+    sys::end_after(spec.within_ms);
     std::env::set_current_dir(&spec.folder).map_err(trying("enter the sandbox's folder"))?;
     let open = |path: &Path| {
         File::open(path)
@@ -95,6 +143,7 @@ fn launch(spec: &OsStr) -> Done<State> {
         Some(walls) => {
             inherited.held = cgroup::make(&walls.groups, &spec.limits, walls.uid)?;
             move_into(&inherited.held)?;
+            sys::end_after(spec.within_ms);
             cgroup::enter(&walls.groups)?;
             walled(&spec, walls, inherited)?
         }
@@ -119,13 +168,12 @@ fn launch(spec: &OsStr) -> Done<State> {
     Ok(state)
 }
 
-/// Goes on as a process born in the sandbox's own cgroup of v2; the one before
-/// only waits for it and ends as it did.
+/// Goes on as a process born in the sandbox's own cgroup of v2; the one before ends.
 fn move_into(held: &Held) -> Done {
     let Some(own) = &held.own else { return Ok(()) };
     match sys::fork_into(own.as_fd())? {
         0 => Ok(()),
-        pid => sys::exit(i32::from(!sys::wait(pid))),
+        _ => sys::exit(0),
     }
 }
 

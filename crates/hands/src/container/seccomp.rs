@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env::consts::ARCH;
+use std::sync::OnceLock;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition,
@@ -17,10 +18,18 @@ use seccompiler::{
 
 use super::sys::{Done, trying};
 
+/// The filters, made once for all sandboxes of a launcher.
+static PROGRAMS: OnceLock<Done<[BpfProgram; 3]>> = OnceLock::new();
+
+/// Makes the filters, for those who will install them.
+pub(super) fn programs() -> &'static Done<[BpfProgram; 3]> {
+    PROGRAMS.get_or_init(|| Ok([known()?, forbidden()?, core_limit()]))
+}
+
 /// Installs them for this process and all it will start.
 pub(super) fn install() -> Done {
-    for program in [known()?, forbidden()?, core_limit()] {
-        seccompiler::apply_filter(&program).map_err(trying("system call filter"))?;
+    for program in programs().as_ref().map_err(Clone::clone)? {
+        seccompiler::apply_filter(program).map_err(trying("system call filter"))?;
     }
     Ok(())
 }

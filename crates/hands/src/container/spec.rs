@@ -11,8 +11,8 @@ use super::cgroup::Group;
 use super::net::Network;
 use crate::config::{Limits, Mount};
 
-/// The hidden first argument that makes a program the launcher; the second is its
-/// [`Spec`].
+/// The hidden first argument that makes a program the launcher. It takes orders from
+/// its input, unless the second is the one [`Spec`] it is for.
 pub(crate) const LAUNCH: &str = "--oc-launch-sandbox";
 
 /// Bytes of the smallest page there is.
@@ -31,6 +31,9 @@ pub(crate) struct Spec {
     pub(crate) limits: Limits,
     /// When it was asked for, milliseconds since the Unix epoch.
     pub(crate) created_ms: i64,
+    /// Milliseconds it may take to start; then the launcher's process for it ends.
+    #[serde(default)]
+    pub(crate) within_ms: u64,
     /// Milliseconds without any server after which it ends itself.
     pub(crate) alone_ms: u64,
     /// Files of a checkpoint are still to come once it runs.

@@ -224,6 +224,28 @@ pub(super) fn fork_into(cgroup: BorrowedFd<'_>) -> Done<i32> {
     check(pid, "clone3 into the cgroup").map(|pid| pid as i32)
 }
 
+/// Children of this process need not be waited for.
+pub(super) fn leave_children_to_the_kernel() {
+    // SAFETY: no handler of ours.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// They must be again.
+pub(super) fn wait_for_children() {
+    // SAFETY: no handler of ours.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Ends this process, not those it splits off, unless it has ended by itself before:
+/// nobody else may know which one it is.
+pub(super) fn end_after(ms: u64) {
+    if ms > 0 {
+        let seconds = u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX);
+        // SAFETY: no pointers.
+        unsafe { libc::alarm(seconds) };
+    }
+}
+
 /// Waits for a child's end; whether it ended well.
 pub(super) fn wait(pid: i32) -> bool {
     let mut status = 0;

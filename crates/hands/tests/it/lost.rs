@@ -223,10 +223,18 @@ async fn a_start_that_takes_too_long_is_given_up_and_leaves_nothing() {
 async fn a_guest_that_does_not_come_up_is_a_failed_start_and_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let stopping = dir.path().join("launcher");
+    // Takes the order, has it carried out, and stops the guest before it answers.
     let script = format!(
-        "#!/bin/sh\nout=$({} \"$@\") || exit 1\n\
-         kill -STOP $(echo \"$out\" | sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')\n\
-         echo \"$out\" | tee {}\n",
+        "#!/usr/bin/python3
+import json, os, signal, socket, subprocess, sys
+orders = socket.socket(fileno=0)
+spec, fds, _, _ = socket.recv_fds(orders, 1 << 17, 2)
+command = ['{}', sys.argv[1], spec]
+state = subprocess.run(command, stdin=fds[1], stdout=subprocess.PIPE).stdout
+os.kill(json.loads(state)['pid'], signal.SIGSTOP)
+open('{}', 'wb').write(state)
+os.write(fds[0], state)
+",
         env!("CARGO_BIN_EXE_hands-launcher"),
         dir.path().join("state").display(),
     );
