@@ -37,7 +37,7 @@ use session::{Provider, Reply};
 pub use place::{DOOR, DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 
 use crate::door::{self, Doors};
-use crate::model::{Ask, Deltas, Model, Purpose};
+use crate::model::{Ask, Deltas, Model};
 use crate::{ErrorKind, ModelError, Models};
 use custom::Custom;
 use live::{Gone, Live};
@@ -153,12 +153,6 @@ impl Engines {
 impl Runtime {
     async fn think(&self, mut ask: Ask, deltas: &Deltas) -> Result<Reply, ModelError> {
         let inner = &self.engines.0;
-        if ask.model.provider == Provider::Test && ask.purpose == Purpose::Compact {
-            // Behind an API nobody could tell it from the next line of the script.
-            self.engines.end(&ask.session);
-            let model = inner.models.for_model(&ask.model);
-            return model.think(ask, deltas.clone()).await;
-        }
         with_key(&mut ask);
         let (api, provider) = (self.kind.api(), ask.model.provider);
         let Some(remote) = inner.models.behind(api, provider) else {
