@@ -2,7 +2,7 @@
 //! the same run on the same disk: machines are shared and noisy, and only the
 //! ratio means something elsewhere.
 //!
-//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory|recovery|folds|engines …]`;
+//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory|recovery|folds|engines|gate …]`;
 //! without a name all run. The server is `target/release/oc`, or `OC`.
 
 #![expect(
@@ -16,6 +16,7 @@ mod checkpoints;
 mod engines;
 mod figures;
 mod folds;
+mod gate;
 mod history;
 mod memory;
 mod recovery;
@@ -56,5 +57,8 @@ fn main() {
     }
     if wants("engines") {
         runtime.block_on(engines::run());
+    }
+    if wants("gate") {
+        runtime.block_on(gate::run());
     }
 }
