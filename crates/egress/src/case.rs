@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::ear::{Heard, Hello};
 use crate::error::{Error, Reason};
 use crate::gate::Inner;
@@ -19,6 +21,8 @@ pub(crate) struct Case {
     /// The way there is allowed whatever is said; otherwise only what names
     /// an allowed host goes on, to where that name leads.
     pub(crate) listed: bool,
+    /// Said when the connection is gone: ends all that was begun for it.
+    pub(crate) gone: CancellationToken,
 }
 
 /// How a connection goes on.

@@ -114,7 +114,8 @@ impl Gate {
     pub async fn close(&self) {
         self.inner.ending.cancel();
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        // One that cannot be ended holds nobody up.
+        let _ = timeout(self.inner.limits.connect, self.inner.tasks.wait()).await;
         self.inner.resolver.close().await;
     }
 
@@ -169,6 +170,7 @@ impl Inner {
                     host: to.host(),
                     port,
                     listed: !late,
+                    gone: inner.ending.child_token(),
                 };
                 Ok(Connection::held(server, case, seat))
             }
@@ -262,31 +264,5 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hosts_own_public_addresses_are_refused_unless_developing() {
-        let own: IpAddr = "8.8.8.8".parse().unwrap();
-        let other: IpAddr = "1.1.1.1".parse().unwrap();
-        let way = |address| {
-            if address == own { Way::Own } else { Way::Out }
-        };
-        let table = [
-            (false, vec![own], Err(Reason::Host)),
-            (false, vec![own, other], Ok(vec![other])),
-            (false, vec![], Ok(vec![])),
-            (true, vec![own], Ok(vec![own])),
-        ];
-        for (allow_private, given, expected) in table {
-            let gate = Gate::new(
-                Policy { allow_private },
-                Limits::default(),
-                None,
-                Roots::none(),
-            );
-            let got = gate.inner.without_own(given.clone(), way);
-            assert_eq!(got, expected, "{given:?}");
-        }
-    }
-}
+#[path = "gate_tests.rs"]
+mod tests;

@@ -17,8 +17,12 @@ use tokio_util::task::TaskTracker;
 use crate::error::{Error, Reason};
 use crate::host::is_host_name;
 
+/// Asks for a name, and blocks meanwhile.
+pub(crate) type Lookup = fn(&str) -> Result<Vec<IpAddr>, LookupError>;
+
 #[derive(Debug)]
 pub(crate) struct Resolver {
+    lookup: Lookup,
     lookups: TaskTracker,
     permits: Arc<Semaphore>,
     deadline: Duration,
@@ -27,10 +31,18 @@ pub(crate) struct Resolver {
 impl Resolver {
     pub(crate) fn new(at_once: usize, deadline: Duration) -> Resolver {
         Resolver {
+            lookup: |name| lookup_host(name).map(Iterator::collect),
             lookups: TaskTracker::new(),
             permits: Arc::new(Semaphore::new(at_once)),
             deadline,
         }
+    }
+
+    /// The same with another source of addresses.
+    #[cfg(test)]
+    pub(crate) fn asking(mut self, lookup: Lookup) -> Resolver {
+        self.lookup = lookup;
+        self
     }
 
     /// Every address of `name`, unchecked, best first.
@@ -53,8 +65,9 @@ impl Resolver {
             .acquire_owned()
             .await
             .map_err(|closed| Error::Unreachable(io::Error::other(closed)))?;
+        let lookup = self.lookup;
         let lookup = self.lookups.spawn_blocking(move || {
-            let found = lookup_host(&name).map(Iterator::collect);
+            let found = lookup(&name);
             drop(permit);
             found
         });

@@ -38,9 +38,9 @@ pub(crate) fn begin(
     let gate = Arc::clone(&case.gate);
     let near = Rewound::new(heard, ours);
     let task = async move {
-        let ending = case.gate.ending.clone();
-        ending
-            .run_until_cancelled_owned(run(case, course, near, server))
+        let gone = case.gone.clone();
+        let _said = gone.clone().drop_guard();
+        gone.run_until_cancelled(run(case, course, near, server))
             .await;
     };
     (theirs, AbortOnDropHandle::new(gate.tasks.spawn(task)))

@@ -2,8 +2,9 @@
 //! the answer given back as it came.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
+use std::io;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http_body_util::Either;
@@ -16,11 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{self, Body, Refusal};
-use super::far::{Far, Owned};
+use super::far::{Far, Owned, SEND_BUFFER, STREAM_WINDOW, WINDOW};
 use super::{Near, arrive, head, swap};
 use crate::case::Case;
 use crate::error::Reason;
@@ -51,7 +51,22 @@ pub(super) struct Exchange {
     told: Mutex<BTreeSet<News>>,
     /// What a connection became that is no longer HTTP.
     became: Mutex<Option<AbortOnDropHandle<()>>>,
-    gone: CancellationToken,
+    /// An answer has come on it.
+    used: AtomicBool,
+}
+
+/// Why a request gets no answer of a server.
+enum Stopped {
+    /// It gets one of ours.
+    Refused(Refusal),
+    /// It gets none.
+    HungUp,
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Stopped {
+        Stopped::Refused(refusal)
+    }
 }
 
 /// Serves requests that are not encrypted.
@@ -69,7 +84,6 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let exchange = Arc::new(exchange);
-    let _gone = exchange.gone.clone().drop_guard();
     if two {
         Box::pin(serve_two(&exchange, near)).await;
     } else {
@@ -89,16 +103,18 @@ async fn serve_two<S>(exchange: &Arc<Exchange>, near: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (limits, tasks) = (exchange.case.gate.limits, exchange.case.gate.tasks.clone());
+    let limits = exchange.case.gate.limits;
     let answering = Arc::clone(exchange);
     let service = service_fn(move |request| Arc::clone(&answering).answer(request));
-    let connection = http2::Builder::new(Owned(tasks))
+    let connection = http2::Builder::new(Owned::by(&exchange.case))
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
         .max_concurrent_streams(STREAMS)
         .keep_alive_interval(limits.patience)
         .keep_alive_timeout(limits.patience)
-        .adaptive_window(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
         .serve_connection(TokioIo::new(near), service);
     let mut connection = pin!(connection);
     tokio::select! {
@@ -122,6 +138,8 @@ where
         .max_buf_size(limits.head.max(8 * 1024) * 2)
         .preserve_header_case(true)
         .auto_date_header(false)
+        // A program may have said all and still listen.
+        .half_close(true)
         .serve_connection(TokioIo::new(near), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -141,7 +159,7 @@ impl Exchange {
             far: OnceCell::new_with(far),
             told: Mutex::default(),
             became: Mutex::default(),
-            gone: CancellationToken::new(),
+            used: AtomicBool::new(false),
         }
     }
 
@@ -153,26 +171,23 @@ impl Exchange {
         }
     }
 
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
-        let gone = self.gone.clone();
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+        let gone = self.case.gone.clone();
         let answered = gone.run_until_cancelled(self.judged(request)).await;
-        Ok(match answered {
-            Some(Ok(response)) => response,
-            Some(Err(refusal)) => refusal.into(),
-            None => answer::unanswered("the server", "the connection has ended").into(),
-        })
+        match answered {
+            Some(Ok(response)) => Ok(response),
+            Some(Err(Stopped::Refused(refusal))) => Ok(refusal.into()),
+            Some(Err(Stopped::HungUp)) | None => Err(io::ErrorKind::ConnectionReset.into()),
+        }
     }
 
-    async fn judged(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn judged(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Stopped> {
         let host = self.host(&request)?;
         if [Method::CONNECT, Method::TRACE].contains(request.method()) {
             // The one is a way past us, the other would show what we put in.
             let message = "CONNECT and TRACE are not passed on.";
             let status = StatusCode::METHOD_NOT_ALLOWED;
-            return Err(Refusal::new(status, "method_refused", message));
+            return Err(Refusal::new(status, "method_refused", message).into());
         }
         let secure = matches!(self.names, Names::Only(_));
         let swapped = swap::swap(&self.case.pass, &host, secure, request.headers_mut());
@@ -183,7 +198,7 @@ impl Exchange {
             Ok(names) => names.iter().for_each(|name| self.granted(&host, name)),
             Err(stop) => {
                 self.denied(&host, stop.secret(), stop.reason());
-                return Err(answer::stopped(&stop, &host));
+                return Err(answer::stopped(&stop, &host).into());
             }
         }
         let wants = !self.two && head::upgrades(request.headers());
@@ -217,13 +232,22 @@ impl Exchange {
         host: &str,
         wants: bool,
         mut request: Request<Incoming>,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, Stopped> {
         let near = wants.then(|| hyper::upgrade::on(&mut request));
         let far = self.far.get_or_init(|| self.reach(host)).await;
         let asked = timeout(self.case.gate.limits.answer, far.ask(request));
         let unanswered = |why: &str| answer::unanswered(host, why);
         let response = asked.await.map_err(|_| unanswered("it took too long"))?;
-        let mut response = response.map_err(|why| unanswered(&why))?;
+        let mut response = match response {
+            // A program expects this of a connection it has used before, and
+            // asks again; an answer of ours it would believe.
+            Err(lost) if lost.hung_up && !self.two && self.used.load(Relaxed) => {
+                return Err(Stopped::HungUp);
+            }
+            Err(lost) => return Err(unanswered(&lost.why).into()),
+            Ok(response) => response,
+        };
+        self.used.store(true, Relaxed);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let near = near.ok_or_else(|| unanswered("it changed the protocol unasked"))?;
             let far = hyper::upgrade::on(&mut response);
@@ -241,7 +265,7 @@ impl Exchange {
     }
 
     fn become_other(&self, near: hyper::upgrade::OnUpgrade, far: hyper::upgrade::OnUpgrade) {
-        let ending = self.case.gate.ending.clone();
+        let gone = self.case.gone.clone();
         let relay = async move {
             if let Ok((near, far)) = tokio::try_join!(near, far) {
                 let (mut near, mut far) = (TokioIo::new(near), TokioIo::new(far));
@@ -249,7 +273,7 @@ impl Exchange {
             }
         };
         let task = self.case.gate.tasks.spawn(async move {
-            ending.run_until_cancelled_owned(relay).await;
+            gone.run_until_cancelled(relay).await;
         });
         let mut became = self.became.lock().unwrap_or_else(PoisonError::into_inner);
         *became = Some(AbortOnDropHandle::new(task));

@@ -28,17 +28,37 @@ enum Sender {
     Broken(String),
 }
 
-/// Tasks of HTTP/2 streams belong to the gate.
+/// What HTTP/2 may hold for one stream and for all of a connection: a program
+/// that does not read makes us keep no more than this.
+pub(super) const STREAM_WINDOW: u32 = 512 * 1024;
+pub(super) const WINDOW: u32 = 1024 * 1024;
+pub(super) const SEND_BUFFER: usize = 256 * 1024;
+
+/// Tasks of HTTP/2 streams belong to the gate and end with their connection.
 #[derive(Clone)]
-pub(super) struct Owned(pub(super) TaskTracker);
+pub(super) struct Owned {
+    tasks: TaskTracker,
+    gone: CancellationToken,
+}
+
+impl Owned {
+    pub(super) fn by(case: &Case) -> Owned {
+        Owned {
+            tasks: case.gate.tasks.clone(),
+            gone: case.gone.clone(),
+        }
+    }
+}
 
 impl<F> hyper::rt::Executor<F> for Owned
 where
-    F: Future + Send + 'static,
-    F::Output: Send,
+    F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        self.0.spawn(task);
+        let gone = self.gone.clone();
+        self.tasks.spawn(async move {
+            gone.run_until_cancelled(task).await;
+        });
     }
 }
 
@@ -61,10 +81,12 @@ impl Far {
         let said = over.clone().drop_guard();
         let (tasks, limits, io) = (&case.gate.tasks, &case.gate.limits, TokioIo::new(stream));
         let (sender, task) = if two {
-            let made = http2::Builder::new(Owned(tasks.clone()))
+            let made = http2::Builder::new(Owned::by(case))
                 .timer(TokioTimer::new())
                 .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
-                .adaptive_window(true)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(WINDOW)
+                .max_send_buf_size(SEND_BUFFER)
                 .handshake(io)
                 .await;
             match made {
@@ -104,13 +126,18 @@ impl Far {
     pub(super) async fn ask(
         &self,
         mut request: Request<Incoming>,
-    ) -> Result<Response<Incoming>, String> {
+    ) -> Result<Response<Incoming>, Lost> {
         let answered = match &self.sender {
-            Sender::Broken(why) => return Err(why.clone()),
+            Sender::Broken(why) => {
+                return Err(Lost {
+                    why: why.clone(),
+                    hung_up: false,
+                });
+            }
             Sender::One(sender) => {
                 *request.version_mut() = Version::HTTP_11;
                 let mut sender = sender.lock().await;
-                sender.ready().await.map_err(|error| said(&error))?;
+                sender.ready().await.map_err(|error| Lost::by(&error))?;
                 let sent = sender.send_request(request);
                 drop(sender);
                 sent.await
@@ -118,11 +145,11 @@ impl Far {
             Sender::Two(sender) => {
                 *request.version_mut() = Version::HTTP_2;
                 let mut sender = sender.clone();
-                sender.ready().await.map_err(|error| said(&error))?;
+                sender.ready().await.map_err(|error| Lost::by(&error))?;
                 sender.send_request(request).await
             }
         };
-        answered.map_err(|error| said(&error))
+        answered.map_err(|error| Lost::by(&error))
     }
 
     /// Waits for the end of the server's side.
@@ -131,11 +158,31 @@ impl Far {
     }
 }
 
-/// The error with its cause, which says what happened.
-fn said(error: &hyper::Error) -> String {
-    use std::error::Error;
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) why: String,
+    /// The server ended the connection without a word, as servers do with
+    /// connections that were idle.
+    pub(super) hung_up: bool,
+}
+
+impl Lost {
+    fn by(error: &hyper::Error) -> Lost {
+        use std::error::Error;
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        let why = match error.source() {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        let cause = error.source().and_then(|cause| cause.downcast_ref());
+        let torn = cause.is_some_and(|cause: &std::io::Error| {
+            [BrokenPipe, ConnectionReset, UnexpectedEof].contains(&cause.kind())
+        });
+        let ended = error.is_closed() || error.is_canceled() || error.is_incomplete_message();
+        Lost {
+            why,
+            hung_up: ended || torn,
+        }
     }
 }

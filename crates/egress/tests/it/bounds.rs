@@ -1,9 +1,12 @@
 //! Limits: heads, slow peers, bytes, connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use egress::{Limits, Pass, Reason};
-use std::sync::Arc;
+use bytes::Bytes;
+use egress::{Destination, Limits, Pass, Reason};
+use http_body_util::Full;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
@@ -139,4 +142,80 @@ async fn ten_thousand_connections_of_one_sandbox_leave_room_for_another() {
     assert!(until_end(&mut stream).await.ends_with("hello"));
     drop((open, stream));
     assert_eq!(inside.gate.stats().open, 0);
+}
+
+#[tokio::test]
+async fn in_version_two_a_head_that_is_too_large_is_refused_as_well() {
+    let world = World::new();
+    let server = Server::hello(&world, "api.example").await;
+    let inside = Inside::new(&world, &["api.example"], &[]).await;
+    let stream = greet(&inside, &inside.pass, &server.to(), "api.example", &[b"h2"])
+        .await
+        .unwrap();
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(connection);
+    let mut request = hyper::Request::get("https://api.example/");
+    for number in 0..20 {
+        request = request.header(format!("x-{number}"), "a".repeat(8000));
+    }
+    let request = request.body(Full::<Bytes>::default()).unwrap();
+    match sender.send_request(request).await {
+        Ok(answer) => assert_eq!(answer.status(), 431),
+        Err(error) => assert!(!error.is_timeout(), "{error}"),
+    }
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_between_requests_is_seen_to_have_hung_up() {
+    let world = World::new();
+    let inside = Inside::new(&world, &["api.example"], &[]).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = Destination::Address(listener.local_addr().unwrap());
+    let tls = world.server("api.example", &[b"http/1.1"]);
+    let request = "GET / HTTP/1.1\r\nHost: api.example\r\n\r\n";
+    let server = async {
+        // One answer, then the end in the middle of the next request.
+        let mut stream = tls
+            .accept(listener.accept().await.unwrap().0)
+            .await
+            .unwrap();
+        for answer in ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", ""] {
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                heard.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        drop(stream);
+        // And one that never answers at all.
+        drop(
+            tls.accept(listener.accept().await.unwrap().0)
+                .await
+                .unwrap(),
+        );
+    };
+    let client = async {
+        let mut stream = greet(&inside, &inside.pass, &to, "api.example", &[b"http/1.1"])
+            .await
+            .unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut first = Vec::new();
+        while !first.ends_with(b"hello") {
+            first.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(until_end(&mut stream).await, "", "nothing is made up");
+        let never = say(&inside, &to, "api.example", request).await;
+        assert!(
+            never.is_empty() || never.starts_with("HTTP/1.1 502 "),
+            "{never}"
+        );
+    };
+    tokio::join!(server, client);
 }

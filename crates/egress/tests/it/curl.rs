@@ -6,7 +6,7 @@ use egress::Reason;
 use futures::FutureExt;
 
 use crate::rig::{Inside, SECRET, Server, TOKEN, World, said};
-use crate::run::ran;
+use crate::run::{ran, run};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -213,4 +213,51 @@ async fn what_no_grant_names_keeps_its_own_certificate() {
         "{refused:?}"
     );
     assert!(inside.told().is_empty());
+}
+
+#[tokio::test]
+async fn a_redirect_takes_neither_the_secret_nor_the_program_elsewhere() {
+    let (world, folder) = (World::new(), folder());
+    let tls = world.server("api.example", &[b"http/1.1"]);
+    let api = Server::start(
+        Some(tls),
+        Arc::new(|seen| {
+            let mut answer = said("");
+            *answer.status_mut() = hyper::StatusCode::FOUND;
+            let to = seen.header("x-to").unwrap().parse().unwrap();
+            answer.headers_mut().insert("location", to);
+            async { answer }.boxed()
+        }),
+    )
+    .await;
+    let other = Server::hello(&world, "other.example").await;
+    let servers = [("api.example", &api), ("other.example", &other)];
+    let inside = Inside::new(&world, &["api.example"], &servers).await;
+    let follow = async |to: &str| {
+        let (key, to) = (format!("x: {TOKEN}"), format!("x-to: {to}"));
+        let argv = [
+            "curl",
+            "-sSkL",
+            "-p",
+            "-H",
+            &key,
+            "-H",
+            &to,
+            "https://api.example/",
+        ];
+        run(&inside, folder.path(), &argv).await
+    };
+    assert_eq!(follow("https://other.example/").await.out, "hello");
+    assert_eq!(api.seen()[0].header("x"), Some(SECRET));
+    assert_eq!(other.seen()[0].header("x"), Some(TOKEN));
+    // The rig lets loopback through; metadata is closed even there.
+    for to in [
+        "https://169.254.169.254/",
+        "http://169.254.169.254/latest/meta-data/",
+        "https://[::ffff:a9fe:a9fe]/",
+    ] {
+        let refused = follow(to).await;
+        assert!(!refused.ok && refused.err.contains("502"), "{refused:?}");
+    }
+    assert_eq!(crate::refusals(&inside.gate.stats(), Reason::Metadata), 3);
 }
