@@ -4,4 +4,5 @@ mod alike;
 mod custom;
 mod deaths;
 mod doors;
+mod random;
 pub mod stage;

@@ -84,7 +84,7 @@ pub async fn a_model_is_told_nothing_but_the_conversation(runtime: &str, model: 
 
 /// The conversation of a request, without what the model itself signed or
 /// named: that depends on the engine's own preamble.
-fn shape(request: &Value) -> Value {
+pub fn shape(request: &Value) -> Value {
     let mut messages = match &request["body"]["messages"] {
         Value::Null => request["body"]["input"].clone(),
         messages => messages.clone(),
@@ -119,6 +119,27 @@ async fn claude_says_nothing_of_its_own() {
     a_model_is_told_nothing_but_the_conversation("claude", "anthropic/claude-opus-5-5").await;
     // A model that is known to think with a budget.
     a_model_is_told_nothing_but_the_conversation("claude", "anthropic/claude-haiku-4-5").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_key_counts_from_the_next_call_on() {
+    for (runtime, model) in [
+        ("claude", "anthropic/claude-opus-5-5"),
+        ("codex", "openai/gpt-5.5"),
+    ] {
+        let mut table = Table::engine(runtime, model).await;
+        for key in [KEY, "sk-test-rotated", "sk-test-again"] {
+            table.say("hello");
+            let mut ask = table.ask();
+            ask.key = Some(key.to_owned().into());
+            let reply = table.try_think(ask).await.0.unwrap();
+            table.items.push(session::Item::Assistant(reply.into()));
+            let log = table.hall.log().await;
+            let sent = log.last().unwrap()["headers"].to_string();
+            assert!(sent.contains(key), "{runtime}: {sent}");
+        }
+        assert_eq!(table.stage().starts(), 1, "{runtime}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,6 +78,18 @@ impl Table {
         }
     }
 
+    /// Who plays.
+    pub fn model(&self) -> Arc<dyn Model> {
+        self.model.clone()
+    }
+
+    /// Kills the player's engine, if it has one that lives.
+    pub fn kill_if_there(&self) {
+        if let Some(stage) = self.stage.as_ref().filter(|stage| stage.engines.live() > 0) {
+            stage.kill();
+        }
+    }
+
     /// Whether the model needs no server: then no request can be seen to arrive.
     pub fn is_here(&self) -> bool {
         self.name.starts_with("test/")
