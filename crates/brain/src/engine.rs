@@ -34,6 +34,7 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 use session::{Provider, Reply};
 
+pub use custom::{Finding, Kept};
 pub use place::{DOOR, DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 
 use crate::door::{self, Doors};

@@ -30,7 +30,9 @@ mod table;
 mod wire;
 
 pub use count::most_tokens;
-pub use engine::{DOOR, DOOR_ADDRESS, EngineConfig, Engines, Place, Reach, Spawn, Start, Stream};
+pub use engine::{
+    DOOR, DOOR_ADDRESS, EngineConfig, Engines, Finding, Kept, Place, Reach, Spawn, Start, Stream,
+};
 pub use error::{ErrorKind, ModelError};
 pub use model::{Ask, Delta, Deltas, Model, Purpose};
 pub use models::{BrainConfig, ConfigError, Models};

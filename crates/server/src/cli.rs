@@ -280,6 +280,8 @@ mod tests {
             "oc runtime install claude",
             "oc runtime install codex --version 0.163.0 --registry http://h --runtimes r",
             "oc runtime add mine --dir d --command brain.py",
+            "oc runtime check mine",
+            "oc runtime check --dir d --command brain.py",
             "oc runtime remove mine",
             "oc key create --name x",
             "oc key list",

@@ -12,6 +12,7 @@ mod folder;
 mod install;
 mod integrity;
 mod package;
+pub mod process;
 mod registry;
 mod unpack;
 

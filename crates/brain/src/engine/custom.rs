@@ -14,6 +14,7 @@
 //!   been started anew since; the folder it keeps is as old as the process.
 //! * A model that fails fails the turn; a turn that is given up ends the process.
 
+mod check;
 mod http;
 mod journal;
 mod mcp;
@@ -32,6 +33,7 @@ use super::{Alive, Engines, STARTS, with_key};
 use crate::engine::live::Gone;
 use crate::model::{Ask, Deltas, Model, Purpose};
 use crate::{ErrorKind, ModelError};
+pub use check::{Finding, Kept};
 pub(super) use program::Program;
 use turn::Trouble;
 

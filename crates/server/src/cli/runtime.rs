@@ -1,6 +1,7 @@
 //! `oc runtime`: the engines and programs that agents can use besides our own
 //! loop. It acts on this machine; a server that runs here sees it at once.
 
+mod check;
 mod place;
 mod show;
 
@@ -25,6 +26,8 @@ pub(super) enum RuntimeCommand {
     Install(Wanted),
     /// Register a program of your own as a runtime
     Add(Add),
+    /// Play with a program, and tell whether it keeps to the brain contract
+    Check(check::Check),
     /// Remove an engine, or forget a registered program
     #[command(visible_alias = "rm")]
     Remove(Which),
@@ -86,6 +89,7 @@ pub(super) async fn run(context: &Context, command: RuntimeCommand) -> Result<()
         RuntimeCommand::List(place) => show::list(context, &place.hold()?),
         RuntimeCommand::Install(wanted) => install(context, wanted).await,
         RuntimeCommand::Add(add) => self::add(context, add),
+        RuntimeCommand::Check(check) => check::run(context, check).await,
         RuntimeCommand::Remove(which) => remove(context, which),
     }
 }

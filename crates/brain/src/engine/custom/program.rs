@@ -29,11 +29,11 @@ pub(super) const VERSION: &str = "1";
 /// Model calls that a program is told to make at most in one turn.
 const MOST_TURNS: u32 = 24;
 /// Between two looks whether a program is ready.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// Time for a program to be free after its turn.
 const FREE: Duration = Duration::from_secs(5);
 /// Time until a program is ready.
-pub(super) const READY: Duration = Duration::from_secs(30);
+const READY: Duration = Duration::from_secs(30);
 
 /// A program that lives. Dropping it kills it.
 pub(in crate::engine) struct Program {

@@ -27,7 +27,7 @@ const PUT: &str = "The question was put to the user. End the turn now.";
 
 /// A turn that runs.
 pub(in crate::engine) struct Turn {
-    lines: Lines,
+    pub(super) lines: Lines,
     /// Calls that were made and answered before the program was started anew.
     recorded: VecDeque<Recorded>,
     /// The call that became our newest answer, and waits for what came of it.

@@ -1,6 +1,7 @@
 //! `oc runtime` from outside: against a registry of packages on loopback, that
 //! is right or wrong in every way a registry can be.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -329,4 +330,134 @@ async fn a_server_sees_an_engine_without_being_started_again() {
     ] {
         assert!(table.contains(words), "{words}: {table}");
     }
+}
+
+/// Checks a program: the example with one of its lines changed.
+fn checked(from: &str, to: &str) -> (i32, BTreeMap<String, String>) {
+    let example = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/brain-python/brain.py"
+    );
+    let text = std::fs::read_to_string(example).unwrap();
+    assert!(text.contains(from), "{from}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("brain.py"), text.replacen(from, to, 1)).unwrap();
+    let mut command = bare(&[
+        "--json",
+        "runtime",
+        "check",
+        "--command",
+        "python3 brain.py",
+    ]);
+    let run = Run::of(command.arg("--dir").arg(folder.path()).output().unwrap());
+    let told: Value = serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("{run:?}"));
+    assert_eq!(told["ok"], run.code == 0, "{run:?}");
+    let parts = told["parts"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let parts = parts.map(|part| (text(&part["part"]), text(&part["state"])));
+    (run.code, parts.collect())
+}
+
+#[test]
+fn the_example_keeps_to_the_contract() {
+    let (code, parts) = checked("busy", "busy");
+    assert_eq!(code, 0, "{parts:?}");
+    let all = [
+        "start",
+        "health",
+        "turn",
+        "lines",
+        "done",
+        "model",
+        "tools",
+        "busy",
+        "next turn",
+        "cancel",
+        "replay",
+    ];
+    for part in all {
+        assert_eq!(
+            parts.get(part).map(String::as_str),
+            Some("ok"),
+            "{part}: {parts:?}"
+        );
+    }
+    assert_eq!(parts.len(), all.len());
+}
+
+#[test]
+fn what_a_program_does_wrong_is_found() {
+    for (from, to, part, state) in [
+        ("import json", "import nothing, json", "start", "failed"),
+        (
+            "\"contract_version\": \"1\"",
+            "\"contract_version\": \"2\"",
+            "health",
+            "failed",
+        ),
+        (
+            "{\"seq\": next(seq), **line}",
+            "{**line}",
+            "lines",
+            "failed",
+        ),
+        (
+            "return self.answer(409, {\"error\": \"busy\"})",
+            "return self.answer(200)",
+            "busy",
+            "failed",
+        ),
+        ("else \"quiescent\"", "else \"bored\"", "done", "failed"),
+        (
+            "write({\"kind\": \"done\", \"reason\": turn(",
+            "write({\"kind\": \"over\", \"reason\": turn(",
+            "turn",
+            "failed",
+        ),
+        (
+            "arguments=call[\"input\"])",
+            "arguments={\"command\": str(os.getpid())})",
+            "replay",
+            "weaker",
+        ),
+        (
+            "            busy.release()",
+            "            pass",
+            "next turn",
+            "failed",
+        ),
+    ] {
+        let (code, parts) = checked(from, to);
+        assert_eq!(
+            parts.get(part).map(String::as_str),
+            Some(state),
+            "{part}: {parts:?}"
+        );
+        assert_eq!(code, i32::from(state == "failed"), "{parts:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_checked_is_told() {
+    let run = Run::of(
+        bare(&["runtime", "check", "claude", "--runtimes", "/nonexistent"])
+            .output()
+            .unwrap(),
+    );
+    assert!(
+        run.code != 0 && run.err.contains("not installed"),
+        "{run:?}"
+    );
+    let run = Run::of(
+        bare(&["runtime", "check", "--command", "/nonexistent"])
+            .output()
+            .unwrap(),
+    );
+    assert!(run.code == 1 && run.out.contains("failed"), "{run:?}");
+    let run = Run::of(
+        bare(&["runtime", "check", "--dir", "/x", "--command", "y"])
+            .output()
+            .unwrap(),
+    );
+    assert!(run.code == 2 && run.err.contains("no folder"), "{run:?}");
 }
