@@ -98,6 +98,7 @@ impl Case {
 
     /// Tells that a secret was used.
     pub(crate) fn granted(&self, host: &str, secret: &str) {
+        self.gate.counters.granted();
         let sandbox = &self.pass.sandbox;
         tracing::info!(
             sandbox,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use rustls::ClientConfig;
 use rustls::client::ClientConnection;
 
@@ -109,5 +110,38 @@ fn requests_are_told_from_other_protocols() {
     for (bytes, expected) in table {
         assert_eq!(heard(bytes, 1_000), expected, "{bytes:?}");
         assert_eq!(heard(bytes, 1), expected, "{bytes:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn anything_can_be_heard_and_nothing_is_lost(
+        tls: bool,
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+        at_once in 1..50_usize,
+    ) {
+        let mut said = if tls { vec![0x16, 3, 1] } else { Vec::new() };
+        said.extend(bytes);
+        let mut ear = Ear::default();
+        let mut last = Heard::More;
+        for piece in said.chunks(at_once) {
+            last = ear.hear(piece);
+            if last != Heard::More {
+                break;
+            }
+        }
+        if last == Heard::More {
+            prop_assert_eq!(ear.into_bytes(), said);
+        } else {
+            prop_assert!(said.starts_with(&ear.into_bytes()));
+        }
+    }
+
+    #[test]
+    fn a_hello_with_one_byte_changed_is_never_taken_for_another_protocol(at in 1..200_usize, to: u8) {
+        let mut bytes = hello("api.example.com", &[b"h2"]);
+        bytes[at] = to;
+        let heard = heard(&bytes, 10_000);
+        prop_assert!(!matches!(heard, Heard::Http { .. } | Heard::Other), "{heard:?}");
     }
 }

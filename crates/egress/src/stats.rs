@@ -9,6 +9,8 @@ use crate::error::{Error, Reason};
 pub struct Stats {
     /// Connections made.
     pub allowed: u64,
+    /// Connections in which a secret was put in the place of its token.
+    pub granted: u64,
     /// Refusals by reason, every reason present.
     pub refused: Vec<(Reason, u64)>,
     /// Connections and names that could not be reached.
@@ -27,6 +29,7 @@ pub struct Stats {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     allowed: AtomicU64,
+    granted: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
     unreachable: AtomicU64,
     timed_out: AtomicU64,
@@ -37,6 +40,10 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn allowed(&self) {
         self.allowed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn granted(&self) {
+        self.granted.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn failed(&self, error: &Error) {
@@ -63,6 +70,7 @@ impl Counters {
             .collect();
         Stats {
             allowed: self.allowed.load(Relaxed),
+            granted: self.granted.load(Relaxed),
             refused,
             unreachable: self.unreachable.load(Relaxed),
             timed_out: self.timed_out.load(Relaxed),
@@ -81,6 +89,7 @@ mod tests {
     fn every_outcome_has_its_own_counter() {
         let counters = Counters::default();
         counters.allowed();
+        counters.granted();
         counters.failed(&Error::Refused(Reason::Private));
         counters.failed(&Error::Refused(Reason::Private));
         counters.failed(&Error::Timeout("connecting"));
@@ -88,8 +97,9 @@ mod tests {
         counters.came_in(7);
         counters.went_out(9);
         let stats = counters.read(3);
-        let told = (stats.allowed, stats.timed_out, stats.unreachable);
-        assert_eq!(told, (1, 1, 1));
+        let told = (stats.allowed, stats.granted);
+        assert_eq!(told, (1, 1));
+        assert_eq!((stats.timed_out, stats.unreachable), (1, 1));
         assert_eq!((stats.bytes_in, stats.bytes_out, stats.open), (7, 9, 3));
         for (reason, count) in stats.refused {
             assert_eq!(count, if reason == Reason::Private { 2 } else { 0 });

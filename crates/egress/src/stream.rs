@@ -145,9 +145,16 @@ impl Connection {
             .patience
             .as_mut()
             .is_some_and(|patience| patience.as_mut().poll(context).is_ready());
-        if up {
+        if !up {
+            return;
+        }
+        if held.case.strict() {
             held.case.denied(&held.case.host, None, Reason::Slow);
             self.way = Way::Ended(Reason::Slow);
+        } else {
+            // No request yet, so nothing to put a secret into: the server may
+            // wait for the rest as long as it likes.
+            self.go(Heard::Broken);
         }
     }
 }

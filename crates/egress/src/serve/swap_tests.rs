@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -139,4 +140,38 @@ async fn what_was_put_in_is_marked_and_the_rest_untouched() {
         (&b"real-GIT"[..], &b"other"[..])
     );
     assert_eq!(headers["x-raw"].as_bytes(), b"\xff\xfe");
+}
+
+/// Runs to the end what never waits.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_token_anywhere_in_a_value_is_swapped_and_its_neighbours_are_not(
+        before in "[ -~]{0,40}[ =:;,\\-]",
+        after in "([ =:;,\\-][ -~]{0,40})?",
+    ) {
+        prop_assume!(!before.contains(PREFIX) && !after.contains(PREFIX));
+        prop_assume!(!before.to_ascii_lowercase().starts_with("basic "));
+        let given = format!("{before}{GIT}{after}");
+        let expected = format!("{before}real-GIT{after}");
+        let got = now(swapped(&pass(), "git.example", &given));
+        prop_assert_eq!(got, Ok(expected));
+    }
+
+    #[test]
+    fn a_value_without_a_token_is_never_changed(value in "[ -~]{0,200}") {
+        prop_assume!(!value.contains(PREFIX));
+        let got = now(swapped(&pass(), "evil.example", &value));
+        prop_assert_eq!(got, Ok(value));
+    }
+
+    #[test]
+    fn what_goes_to_another_host_never_has_a_secret(user in "[a-z:]{0,20}", basic_form: bool) {
+        let plain = format!("{user}:{GIT}");
+        let given = if basic_form { basic(&plain) } else { plain };
+        prop_assert!(now(swapped(&pass(), "evil.example", &given)).is_err());
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use egress::{Destination, Limits, Pass, Reason};
+use egress::{Destination, Egress, Limits, Pass, Reason};
 use http_body_util::Full;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,15 +49,30 @@ async fn a_program_that_does_not_get_to_the_point_is_hung_up_on() {
         ..Limits::default()
     };
     let inside = Inside::limited(&world, &["api.example"], &[], limits).await;
-    // Half a ClientHello, half a request line.
+    // Half a ClientHello, half a request line, where a name has to be said.
+    let strict = Arc::new(Pass {
+        egress: Egress::Allowlist(vec!["127.0.0.1".parse().unwrap()]),
+        ..Pass::clone(&inside.pass)
+    });
     for beginning in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GET / HT"] {
-        let mut stream = inside.gate.dial(&inside.pass, &server.to()).await.unwrap();
+        let mut stream = inside.gate.dial(&strict, &server.to()).await.unwrap();
         stream.write_all(beginning).await.unwrap();
         let error = stream.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         stream.write_all(b"P/1.1\r\n\r\n").await.unwrap_err();
     }
     assert_eq!(refusals(&inside.gate.stats(), Reason::Slow), 2);
+    // Where none has to be, the server hears what there is.
+    let (patient, to) = listener();
+    let mut stream = inside.gate.dial(&inside.pass, &to).await.unwrap();
+    let mut far = accept(&patient).await;
+    stream.write_all(b"GET / HT").await.unwrap();
+    let mut heard = [0; 8];
+    tokio::select! {
+        read = far.read_exact(&mut heard) => { read.unwrap(); }
+        ended = stream.read_u8() => panic!("{ended:?}"),
+    }
+    assert_eq!(&heard, b"GET / HT");
     // A handshake that stops, and a head that does.
     let mut stream = inside.gate.dial(&inside.pass, &server.to()).await.unwrap();
     stream.write_all(&whole_hello()).await.unwrap();

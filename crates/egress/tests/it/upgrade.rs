@@ -1,4 +1,4 @@
-//! Connections that stop being HTTP.
+//! Answers that come little by little, and connections that stop being HTTP.
 
 use std::sync::Arc;
 
@@ -99,4 +99,58 @@ async fn an_upgrade_that_is_declined_is_an_answer_like_any_other() {
     let answer = head(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert_eq!(server.seen()[1].uri.path(), "/next");
+}
+
+/// What a server sends and hears when its answer never ends by itself.
+async fn stream_of(
+    world: &World,
+    listener: TcpListener,
+    heard: tokio::sync::oneshot::Receiver<()>,
+) {
+    let tls = world.server("api.example", &[b"http/1.1"]);
+    let stream = tls
+        .accept(listener.accept().await.unwrap().0)
+        .await
+        .unwrap();
+    let mut stream = BufReader::new(stream);
+    head(&mut stream).await;
+    let start =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(start).await.unwrap();
+    stream.write_all(b"9\r\ndata: 1\n\n\r\n").await.unwrap();
+    stream.flush().await.unwrap();
+    heard.await.unwrap();
+    stream.write_all(b"9\r\ndata: 2\n\n\r\n").await.unwrap();
+    stream.flush().await.unwrap();
+    // The program hangs up, and so does the gate.
+    let ended = stream.read_u8().await.unwrap_err();
+    assert_eq!(ended.kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn an_answer_is_passed_on_as_it_comes_and_ended_when_nobody_listens() {
+    let world = World::new();
+    let inside = Inside::new(&world, &["api.example"], &[]).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = Destination::Address(listener.local_addr().unwrap());
+    let (tell, heard) = tokio::sync::oneshot::channel();
+    let client = async {
+        let stream = greet(&inside, &inside.pass, &to, "api.example", &[b"http/1.1"])
+            .await
+            .unwrap();
+        let mut stream = BufReader::new(stream);
+        let request = b"GET / HTTP/1.1\r\nHost: api.example\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut so_far = head(&mut stream).await;
+        while !so_far.contains("data: 1") {
+            stream.read_line(&mut so_far).await.unwrap();
+        }
+        tell.send(()).unwrap();
+        while !so_far.contains("data: 2") {
+            stream.read_line(&mut so_far).await.unwrap();
+        }
+    };
+    tokio::join!(stream_of(&world, listener, heard), client);
+    assert_eq!(inside.gate.stats().open, 0);
 }

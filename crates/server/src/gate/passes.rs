@@ -121,12 +121,18 @@ impl Passes {
     }
 
     fn grants(&self, sandbox: &str, grants: &Grants) -> Vec<Grant> {
-        let grant = |row: &store::GrantRow| Grant {
-            name: row.name.clone(),
-            token: self.tokens.token(sandbox, &row.store, &row.name),
-            hosts: patterns(&row.hosts),
+        let grant = |row: &store::GrantRow| {
+            let hosts = patterns(&row.hosts);
+            // No hosts would mean every host: a list of which none can be read
+            // must not become that.
+            let readable = row.hosts.is_empty() || !hosts.is_empty();
+            readable.then(|| Grant {
+                name: row.name.clone(),
+                token: self.tokens.token(sandbox, &row.store, &row.name),
+                hosts,
+            })
         };
-        grants.rows.iter().map(grant).collect()
+        grants.rows.iter().filter_map(grant).collect()
     }
 
     fn reveal(&self, known: &Arc<Known>, grants: &Grants) -> egress::Reveal {

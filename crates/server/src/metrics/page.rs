@@ -57,6 +57,8 @@ fn of_the_gate(to: &mut Registry, gate: &egress::Stats) {
     to.register("gate_refused", "Connections refused by reason.", family);
     gauge(to, "gate_open", "Connections open now.", gate.open);
     count(to, "gate_allowed", "Connections made.", gate.allowed);
+    let help = "Secrets put in the place of their tokens, once for each connection.";
+    count(to, "gate_granted", help, gate.granted);
     let help = "Connections and names that could not be reached.";
     count(to, "gate_unreachable", help, gate.unreachable);
     let help = "Connections and names that took too long.";
