@@ -13,6 +13,7 @@ mod hidden;
 pub(crate) mod launcher;
 pub mod net;
 pub(crate) mod orders;
+mod report;
 pub(crate) mod root;
 mod seccomp;
 pub(crate) mod spec;

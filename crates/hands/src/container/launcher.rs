@@ -22,6 +22,7 @@ use guest::net::LISTENER_PORT;
 use super::cgroup::{self, Held};
 use super::net::{self, Network};
 use super::orders::{self, Order};
+use super::report::{First, Report, tell_network};
 use super::root::{self, Root};
 use super::spec::{LAUNCH, Spec, State, Walls, started_of};
 use super::sys::{self, Done, trying};
@@ -29,13 +30,14 @@ use super::{confine, dev, trust, userns};
 
 /// Where commands find programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// All but the user namespace, which comes first.
-const NAMESPACES: i32 = libc::CLONE_NEWNS
+/// The namespaces the first process of a sandbox can be born in.
+const BORN_IN: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
+    | libc::CLONE_NEWUTS;
+/// Those it enters later: of cgroups when it is in its own, of mounts when these are made.
+const ENTERED: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWCGROUP;
 
 /// Becomes the launcher and never returns, if the arguments say so; otherwise
 /// returns at once. Must be the first thing a program does that uses the hands
@@ -72,7 +74,6 @@ fn serve() -> ! {
 
 /// One sandbox, in a process of its own.
 fn one(order: Order) -> ! {
-    sys::wait_for_children();
     let Order { spec, answer, disk } = order;
     let placed = || {
         match disk {
@@ -138,14 +139,14 @@ fn launch(spec: &[u8]) -> Done<State> {
     };
     // The guest's move to its own root takes this process along.
     let proc = open(Path::new("/proc"))?;
-    let (pid, network, own_disk) = match &spec.walls {
-        None => free(&spec, inherited)?,
+    let ((pid, network), own_disk) = match &spec.walls {
+        None => (free(&spec, inherited)?, false),
         Some(walls) => {
             inherited.held = cgroup::make(&walls.groups, &spec.limits, walls.uid)?;
-            move_into(&inherited.held)?;
-            sys::end_after(spec.within_ms);
-            cgroup::enter(&walls.groups)?;
-            walled(&spec, walls, inherited)?
+            match walls.uid {
+                Some(uid) => (shifted(&spec, walls, uid, inherited)?, walls.own_disk),
+                None => (single(&spec, walls, inherited)?, false),
+            }
         }
     };
     let state = State {
@@ -168,15 +169,6 @@ fn launch(spec: &[u8]) -> Done<State> {
     Ok(state)
 }
 
-/// Goes on as a process born in the sandbox's own cgroup of v2; the one before ends.
-fn move_into(held: &Held) -> Done {
-    let Some(own) = &held.own else { return Ok(()) };
-    match sys::fork_into(own.as_fd())? {
-        0 => Ok(()),
-        _ => sys::exit(0),
-    }
-}
-
 /// A descriptor that serves to execute a file, not to read it.
 fn only_path(path: &Path) -> Done<OwnedFd> {
     let file = File::options()
@@ -187,7 +179,7 @@ fn only_path(path: &Path) -> Done<OwnedFd> {
 }
 
 /// A guest that is an ordinary process of this host.
-fn free(spec: &Spec, inherited: Inherited) -> Done<(i32, Option<Network>, bool)> {
+fn free(spec: &Spec, inherited: Inherited) -> Done<First> {
     let workspace = spec.folder.join("workspace").display().to_string();
     std::fs::create_dir_all(&workspace).map_err(trying("workspace"))?;
     #[expect(
@@ -195,7 +187,12 @@ fn free(spec: &Spec, inherited: Inherited) -> Done<(i32, Option<Network>, bool)>
         reason = "the search path is passed on; it is no option"
     )]
     let path = std::env::var("PATH").unwrap_or_else(|_| PATH.to_owned());
-    let (pid, network) = start(|tell| {
+    let report = Report::new()?;
+    let pid = sys::fork()?;
+    if pid > 0 {
+        return report.heard(pid);
+    }
+    report.become_by(|tell| {
         let boot = Boot {
             home: workspace.clone(),
             workspace,
@@ -203,70 +200,53 @@ fn free(spec: &Spec, inherited: Inherited) -> Done<(i32, Option<Network>, bool)>
             env: variables(&path),
             ..Boot::default()
         };
-        report(tell, &None)?;
+        tell_network(tell, &None)?;
         become_guest(boot, &inherited)
-    })?;
-    Ok((pid, network, false))
+    })
 }
 
-/// A guest with everything around it.
-fn walled(spec: &Spec, walls: &Walls, inherited: Inherited) -> Done<(i32, Option<Network>, bool)> {
-    let root = match walls.uid {
-        Some(uid) => {
-            let namespace = userns::mapped(uid)?;
-            root::private_mounts()?;
-            let root = root::shifted(spec, walls, uid, namespace.as_fd())?;
-            sys::drop_groups()?;
-            sys::enter(&namespace)?;
-            sys::become_zero()?;
-            root
-        }
-        None => {
-            userns::single()?;
-            root::private_mounts()?;
-            root::single(spec, walls)?
-        }
-    };
-    sys::unshare(NAMESPACES)?;
-    let own_disk = root.own_disk;
-    let (pid, network) = start(|tell| first_process(spec, &root, inherited, tell))?;
-    Ok((pid, network, own_disk))
-}
-
-/// Splits off the process that will be the guest; returns once it is. `child`
-/// returns only if it could not become the guest.
-fn start(
-    child: impl FnOnce(&PipeWriter) -> Done<std::convert::Infallible>,
-) -> Done<(i32, Option<Network>)> {
-    let (mut said, tell) = std::io::pipe().map_err(trying("pipe"))?;
-    let pid = sys::fork()?;
+/// A guest with everything around it, made by root. Two processes make it: the
+/// launcher mounts, with rights the other gave away by being born in a user
+/// namespace of its own; the other is in the right place for the rest.
+fn shifted(spec: &Spec, walls: &Walls, uid: u32, inherited: Inherited) -> Done<First> {
+    root::enter_mount_points(walls)?;
+    root::private_mounts()?;
+    let report = Report::new()?;
+    let (mut ready, mut go) = std::io::pipe().map_err(trying("pipe"))?;
+    let cgroup = inherited.held.own.as_ref().map(AsFd::as_fd);
+    let pid = sys::fork_into(BORN_IN, cgroup)?;
     if pid == 0 {
-        drop(said);
-        sys::leave_session();
-        let Err(error) = child(&tell);
-        // Without a launcher to hear it there is nobody to tell.
-        let _ = (&tell).write_all(error.as_bytes());
-        sys::exit(1)
+        drop(go);
+        report.become_by(|tell| {
+            cgroup::enter(&walls.groups)?;
+            let walls_stand = ready.read_exact(&mut [0]);
+            walls_stand.map_err(trying("wait for the walls"))?;
+            let root = root::assembled(spec, walls)?;
+            sys::drop_groups()?;
+            sys::become_zero()?;
+            sys::unshare(ENTERED)?;
+            first_process(spec, &root, inherited, tell)
+        })
     }
-    drop(tell);
-    let mut text = String::new();
-    said.read_to_string(&mut text)
-        .map_err(trying("hear of the guest"))?;
-    match text.split_once('\n') {
-        Some((network, "")) => {
-            let network = serde_json::from_str(network).map_err(trying("hear of the guest"))?;
-            Ok((pid, network))
-        }
-        Some((_, error)) => Err(error.to_owned()),
-        None => Err(text),
-    }
+    let namespace = userns::map(pid, uid)?;
+    root::shifted(spec, walls, uid, namespace.as_fd())?;
+    // One that has ended by now has said why.
+    let _ = go.write_all(b".");
+    report.heard(pid)
 }
 
-/// The first line of the report: what came of the network. It ends with the exec.
-fn report(mut tell: &PipeWriter, network: &Option<Network>) -> Done {
-    let mut line = serde_json::to_vec(network).map_err(trying("report"))?;
-    line.push(b'\n');
-    tell.write_all(&line).map_err(trying("report"))
+/// A guest with what an ordinary user can put around it.
+fn single(spec: &Spec, walls: &Walls, inherited: Inherited) -> Done<First> {
+    cgroup::enter(&walls.groups)?;
+    userns::single()?;
+    root::private_mounts()?;
+    let root = root::single(spec, walls)?;
+    sys::unshare(BORN_IN & !libc::CLONE_NEWUSER | ENTERED)?;
+    let report = Report::new()?;
+    match sys::fork()? {
+        0 => report.become_by(|tell| first_process(spec, &root, inherited, tell)),
+        pid => report.heard(pid),
+    }
 }
 
 /// In all new namespaces, as their first process.
@@ -299,7 +279,7 @@ fn first_process(
         env: [variables(PATH), proxies(&network), trusted].concat(),
         ..Boot::default()
     };
-    report(tell, &Some(network))?;
+    tell_network(tell, &Some(network))?;
     confine::confine(spec.limits.disk_bytes)?;
     become_guest(boot, &inherited)
 }

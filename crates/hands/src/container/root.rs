@@ -35,20 +35,20 @@ pub(super) struct Root {
 }
 
 /// Assembles a root with shifted owners. The caller is root, in a mount
-/// namespace nobody else sees.
+/// namespace nobody else sees, and has entered the mount points.
 pub(super) fn shifted(
     spec: &Spec,
     walls: &Walls,
     uid: u32,
     userns: std::os::fd::BorrowedFd<'_>,
-) -> Done<Root> {
-    let place = Places::enter(walls)?;
-    let disk = if walls.own_disk {
-        sys::attach(std::io::stdin().as_fd(), &place.disk)?;
-        place.disk.clone()
+) -> Done {
+    let place = Places::new();
+    let disk = disk_of(spec, walls, &place);
+    if walls.own_disk {
+        sys::attach(std::io::stdin().as_fd(), &disk)?;
     } else {
-        folder(&spec.folder.join("disk"))?
-    };
+        folder(&disk)?;
+    }
     let layers = Layers::make(&disk, Some(uid))?;
     sys::mount_shifted(&walls.template, &place.base, userns)?;
     sys::mount_shifted(USR, &place.usr, userns)?;
@@ -65,17 +65,33 @@ pub(super) fn shifted(
         sys::mount_shifted(&mount.host, target, userns)?;
     }
     dev::devices(&place.root)?;
-    dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
+    dev::memory_folders(&place.root, spec.limits.memory_bytes)
+}
+
+/// The same root, for the process that will enter it. It is nobody inside yet: later
+/// the way to the spool is closed.
+pub(super) fn assembled(spec: &Spec, walls: &Walls) -> Done<Root> {
+    let place = Places::new();
+    let spool = disk_of(spec, walls, &place).join(SPOOL);
     Ok(Root {
+        spool: File::open(&spool).map_err(trying(spool.display()))?,
         path: place.root,
-        spool: layers.spool,
         own_disk: walls.own_disk,
     })
 }
 
+fn disk_of(spec: &Spec, walls: &Walls, place: &Places) -> PathBuf {
+    if walls.own_disk {
+        place.disk.clone()
+    } else {
+        spec.folder.join("disk")
+    }
+}
+
 /// Assembles a root inside a user namespace of one user.
 pub(super) fn single(spec: &Spec, walls: &Walls) -> Done<Root> {
-    let place = Places::enter(walls)?;
+    enter_mount_points(walls)?;
+    let place = Places::new();
     let layers = Layers::make(&folder(&spec.folder.join("disk"))?, None)?;
     let own = walls.template.join(OWN);
     overlay(&[&own], &layers.root, &place.root, ",userxattr")?;
@@ -89,7 +105,7 @@ pub(super) fn single(spec: &Spec, walls: &Walls) -> Done<Root> {
     dev::memory_folders(&place.root, spec.limits.memory_bytes)?;
     Ok(Root {
         path: place.root,
-        spool: layers.spool,
+        spool: File::open(layers.spool).map_err(trying("spool"))?,
         own_disk: false,
     })
 }
@@ -134,18 +150,22 @@ struct Places {
 /// Names of the mount points below [`Walls::mounts`].
 pub(crate) const MOUNT_POINTS: [&str; 4] = ["disk", "base", "usr", "root"];
 
+/// Makes [`Walls::mounts`] the current folder: later, as the sandbox's root, the way
+/// there from `/` may be closed.
+pub(super) fn enter_mount_points(walls: &Walls) -> Done {
+    std::env::set_current_dir(&walls.mounts).map_err(trying("enter the mount points"))
+}
+
 impl Places {
-    /// Relative to [`Walls::mounts`], which becomes the current folder: later, as
-    /// the sandbox's root, the way there from `/` may be closed.
-    fn enter(walls: &Walls) -> Done<Self> {
-        std::env::set_current_dir(&walls.mounts).map_err(trying("enter the mount points"))?;
+    /// Relative to the mount points.
+    fn new() -> Self {
         let [disk, base, usr, root] = MOUNT_POINTS.map(PathBuf::from);
-        Ok(Self {
+        Self {
             disk,
             base,
             usr,
             root,
-        })
+        }
     }
 }
 
@@ -158,11 +178,13 @@ struct Layer {
 struct Layers {
     root: Layer,
     usr: Layer,
-    spool: File,
+    spool: PathBuf,
 }
 
+/// Where the guest keeps output.
+const SPOOL: &str = "spool";
 /// What every disk has: the writable folders of both overlays, and the spool.
-pub(super) const FOLDERS: [&str; 5] = ["root", "root.work", "usr", "usr.work", "spool"];
+pub(super) const FOLDERS: [&str; 5] = ["root", "root.work", "usr", "usr.work", SPOOL];
 
 impl Layers {
     fn make(disk: &Path, owner: Option<u32>) -> Done<Self> {
@@ -187,7 +209,7 @@ impl Layers {
                 upper: usr?,
                 work: usr_work?,
             },
-            spool: File::open(spool?).map_err(trying("spool"))?,
+            spool: spool?,
         })
     }
 }

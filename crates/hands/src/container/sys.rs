@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -190,38 +190,32 @@ pub(super) fn unshare(flags: i32) -> Done {
     check(unsafe { libc::unshare(flags) }, "unshare").map(drop)
 }
 
-pub(super) fn enter(namespace: impl AsFd) -> Done {
-    // SAFETY: a valid descriptor.
-    check(
-        unsafe { libc::setns(namespace.as_fd().as_raw_fd(), 0) },
-        "setns",
-    )
-    .map(drop)
-}
-
 /// Splits the process: 0 in the child.
 pub(super) fn fork() -> Done<i32> {
     // SAFETY: one thread, so the child may run ordinary code.
     check(unsafe { libc::fork() }, "fork").map(|pid| pid as i32)
 }
 
-/// The same, but the child is born in that cgroup of v2.
-pub(super) fn fork_into(cgroup: BorrowedFd<'_>) -> Done<i32> {
+/// The same, but the child is born in these new namespaces and in that cgroup of v2.
+pub(super) fn fork_into(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> Done<i32> {
     const INTO_CGROUP: u64 = 0x2_0000_0000;
     // SAFETY: a plain struct of integers; without CLONE_VM this is a fork, and
     // with one thread the child may run ordinary code.
     let pid = unsafe {
         let mut args: libc::clone_args = std::mem::zeroed();
         args.exit_signal = libc::SIGCHLD as u64;
-        args.flags = INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
+        args.flags = namespaces as u64;
+        if let Some(cgroup) = cgroup {
+            args.flags |= INTO_CGROUP;
+            args.cgroup = cgroup.as_raw_fd() as u64;
+        }
         libc::syscall(
             libc::SYS_clone3,
             &raw const args,
             size_of::<libc::clone_args>(),
         )
     };
-    check(pid, "clone3 into the cgroup").map(|pid| pid as i32)
+    check(pid, "clone3").map(|pid| pid as i32)
 }
 
 /// Children of this process need not be waited for.
@@ -230,8 +224,8 @@ pub(super) fn leave_children_to_the_kernel() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
 }
 
-/// They must be again.
-pub(super) fn wait_for_children() {
+/// They must be again, as every program expects.
+pub(super) fn heed_children() {
     // SAFETY: no handler of ours.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
@@ -244,14 +238,6 @@ pub(super) fn end_after(ms: u64) {
         // SAFETY: no pointers.
         unsafe { libc::alarm(seconds) };
     }
-}
-
-/// Waits for a child's end; whether it ended well.
-pub(super) fn wait(pid: i32) -> bool {
-    let mut status = 0;
-    // SAFETY: a valid place for the status.
-    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    waited == pid && status == 0
 }
 
 pub(super) fn exit(code: i32) -> ! {

@@ -242,7 +242,7 @@ os.write(fds[0], state)
     std::fs::set_permissions(&stopping, std::fs::Permissions::from_mode(0o755)).unwrap();
     let bench = Bench::with(|config| HandsConfig {
         launcher: Launcher::Program(stopping),
-        boot_deadline: Duration::from_secs(3),
+        boot_deadline: Duration::from_secs(8),
         ..config
     })
     .await;
