@@ -15,7 +15,8 @@ use tokio::time::Instant;
 /// How long an answer counts. Longer than any time to live we tell a program
 /// of, so that one that keeps to it is never refused.
 const LIFE: Duration = Duration::from_secs(600);
-/// Answers kept of one sandbox, and sandboxes kept.
+/// Addresses kept of one answer, answers of one sandbox, and sandboxes.
+const ADDRESSES: usize = 64;
 const EACH: usize = 256;
 const SANDBOXES: usize = 4096;
 
@@ -36,7 +37,8 @@ impl Names {
     pub(crate) fn remember(&self, sandbox: &str, name: &str, addresses: &[IpAddr]) {
         let now = Instant::now();
         let mut all = self.lock();
-        if all.len() >= SANDBOXES && !all.contains_key(sandbox) {
+        if !all.contains_key(sandbox) {
+            // Nobody says when a sandbox has ended; its answers end by themselves.
             all.retain(|_, told| told.back().is_some_and(|last| now - last.at < LIFE));
             if all.len() >= SANDBOXES {
                 return;
@@ -49,7 +51,11 @@ impl Names {
         }
         told.push_back(Told {
             name: name.to_owned(),
-            addresses: addresses.iter().map(IpAddr::to_canonical).collect(),
+            addresses: addresses
+                .iter()
+                .take(ADDRESSES)
+                .map(IpAddr::to_canonical)
+                .collect(),
             at: now,
         });
     }

@@ -40,8 +40,11 @@ pub(super) async fn run(
             let names = Names::Only(name);
             exchange::serve(Exchange::new(case, names, two, Some(far)), two, near).await;
         }
-        // A program that does not trust the authority ends here; it knows why.
-        Ok(Err(error)) => tracing::debug!(name, %error, "the program hung up"),
+        // Most often a program with a list of its own of whom to trust.
+        Ok(Err(error)) => {
+            let (sandbox, host) = (&case.pass.sandbox, name);
+            tracing::info!(sandbox, host, outcome = "untrusted", %error, "egress");
+        }
         Err(_) => case.denied(&name, None, Reason::Slow),
     }
 }

@@ -6,6 +6,7 @@ mod bounds;
 mod curl;
 mod dial;
 mod git;
+mod grpc;
 mod hosts;
 mod lists;
 mod packages;
