@@ -17,6 +17,7 @@ use crate::files::Files;
 use crate::gate::Passes;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
+use crate::runtimes::Runtimes;
 
 /// The shared parts; cheap to clone.
 pub type App = Arc<Parts>;
@@ -64,6 +65,12 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// The runtimes that are installed.
+    #[must_use]
+    pub fn runtimes(&self) -> Runtimes {
+        Runtimes::new(self.config.node.runtimes())
+    }
+
     /// Who answers for a session: its runtime's engine, or the model itself.
     #[must_use]
     pub fn model_of(&self, frozen: &Frozen) -> Arc<dyn Model> {

@@ -6,7 +6,9 @@ use crate::harness::{Server, is, script};
 
 /// A server that knows the example in Python.
 fn server() -> Server {
-    let server = Server::start();
+    let data = tempfile::tempdir().unwrap();
+    let place = data.path().join("runtimes");
+    let server = Server::on(data, &[("OC_RUNTIMES", place.to_str().unwrap())]);
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/brain-python");
     let added = std::process::Command::new(Server::program())
         .stdout(std::process::Stdio::null())
@@ -19,8 +21,8 @@ fn server() -> Server {
             "--command",
             "python3 brain.py",
         ])
-        .arg("--data")
-        .arg(server.data.path())
+        .arg("--runtimes")
+        .arg(place)
         .status();
     assert!(added.unwrap().success());
     server

@@ -4,7 +4,7 @@
 mod egress;
 mod object;
 mod policy;
-mod runtime;
+pub mod runtime;
 mod secrets;
 mod wanted;
 

@@ -295,7 +295,13 @@ fn a_program_of_ones_own_is_registered_shown_and_forgotten() {
 
 #[tokio::test]
 async fn a_server_sees_an_engine_without_being_started_again() {
-    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("runtimes");
+    let server = Server::with(&[("OC_RUNTIMES", place.to_str().unwrap())]);
+    let claude = json!({ "name": "c", "model": "test/demo", "prompt": "p", "runtime": "claude" });
+    let (_, said) = server.send(Method::POST, "/v3/agents", Some(claude)).await;
+    let words = said["error"]["message"].as_str().unwrap();
+    assert!(words.contains("oc runtime install claude"), "{words}");
     let agent = json!({ "name": "a", "model": "test/demo", "prompt": "p", "runtime": "mine" });
     let (status, said) = server
         .send(Method::POST, "/v3/agents", Some(agent.clone()))
@@ -307,7 +313,7 @@ async fn a_server_sees_an_engine_without_being_started_again() {
     let run = |arguments: &[&str]| {
         let mut command = bare(arguments);
         command
-            .env("OC_DATA", server.data.path())
+            .env("OC_RUNTIMES", &place)
             .env("OPENCOMPUTER_API_KEY", KEY);
         Run::of(command.output().unwrap()).well()
     };
@@ -320,6 +326,18 @@ async fn a_server_sees_an_engine_without_being_started_again() {
         (201, Some("mine")),
         "{said}"
     );
+    let session = json!({ "agent": said["id"], "input": "hi" });
+    run(&["runtime", "remove", "mine"]);
+    let sent = server
+        .send(Method::POST, "/v3/sessions", Some(session))
+        .await;
+    assert_eq!(
+        (sent.0.as_u16(), sent.1["error"]["code"].as_str()),
+        (422, Some("runtime_unavailable")),
+        "a runtime may be removed under its agents: {}",
+        sent.1
+    );
+    run(&["runtime", "add", "mine", "--dir", "/", "--command", "x"]);
     let table = run(&["runtime", "list"]).out;
     for words in [
         "native",

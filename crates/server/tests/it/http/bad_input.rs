@@ -112,11 +112,7 @@ async fn a_wrong_field_of_an_agent_is_named() {
         (json!({ "model": null }), "model", "invalid"),
         (json!({ "model": "acme/one" }), "model", "invalid"),
         (json!({ "model": "anthropic/" }), "model", "invalid"),
-        (
-            json!({ "runtime": "claude" }),
-            "runtime",
-            "runtime_unavailable",
-        ),
+        (json!({ "runtime": "pi" }), "runtime", "runtime_unavailable"),
         (
             json!({ "runtime": "mine" }),
             "runtime",

@@ -18,7 +18,6 @@ use crate::http::json::Sent;
 use crate::http::problem::Problem;
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::price;
-use crate::runtimes::Runtimes;
 
 /// Most characters of a name.
 const NAME: usize = 128;
@@ -123,8 +122,7 @@ pub async fn new_agent(app: &App, org: String, sent: &Sent) -> Result<NewAgent, 
     let wanted: CreateAgent = sent.parse()?;
     let policy = policy(sent, Policy::default())?;
     let name = short(need(wanted.name, "name")?, "name", NAME)?;
-    let runtimes = Runtimes::new(app.config.node.runtimes());
-    let runtime = runtime::known(&runtimes, wanted.runtime.as_deref())?;
+    let runtime = runtime::known(&app.runtimes(), wanted.runtime.as_deref())?;
     let model = model(need(wanted.model, "model")?, &runtime)?;
     let prompt = prompt(need(wanted.prompt, "prompt")?)?;
     let limits = wanted.limits.map(|limits| limits.0.into());

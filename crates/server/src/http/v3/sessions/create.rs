@@ -292,6 +292,9 @@ async fn freeze(
         model.unwrap_or_else(|| agent.active.model.clone()),
         &agent.runtime,
     )?;
+    // It may have been removed since the agent was made.
+    agents::runtime::known(&app.runtimes(), Some(&agent.runtime))
+        .map_err(|problem| problem.at("agent"))?;
     let credential = credentials::resolve(app, &agent, model.provider).await?;
     let limits = limits
         .map(|limits| Limits::from(limits.0))
