@@ -21,7 +21,7 @@ use rand::Rng;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use subtle::ConstantTimeEq;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub(crate) use frame::Frame;
 pub(crate) use serve::{TOOLS, serve};
@@ -29,6 +29,9 @@ pub(crate) use serve::{TOOLS, serve};
 /// Requests of one engine that may wait. A vendor's has more than one only where
 /// it gave one up and asked again; a program may call tools side by side.
 const DEPTH: usize = 16;
+
+/// KiB of requests of one engine that are held at once, however many it sends.
+const HELD: usize = 64 * 1024;
 
 /// The doors of all engines, by session.
 #[derive(Debug, Default)]
@@ -41,6 +44,8 @@ pub(crate) struct Door {
     /// Whether tools are called through it as well.
     tools: bool,
     knocks: mpsc::Sender<Knock>,
+    /// KiB of requests that may be held for it at once.
+    held: Semaphore,
 }
 
 /// The inside of one engine's door. Letting go of it closes the door.
@@ -84,6 +89,7 @@ impl Doors {
             token: format!("osb_sealed_{hex}").into(),
             tools,
             knocks: sender,
+            held: Semaphore::new(HELD),
         });
         doors.with(|all| all.insert(session.to_owned(), door.clone()));
         Porter {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
@@ -20,7 +20,7 @@ use super::{Door, Doors, Knock, Told};
 pub(crate) const TOOLS: &str = "/mcp";
 
 /// Largest request of an engine, in bytes.
-const LARGEST: usize = 64 * 1024 * 1024;
+const LARGEST: usize = 32 * 1024 * 1024;
 
 /// Longest time for an engine to send one.
 const SENDING: Duration = Duration::from_secs(60);
@@ -64,7 +64,12 @@ async fn answer(doors: &Doors, session: &str, request: Request<Body>) -> Respons
     let Some(door) = door.filter(|door| tools || admitted(door)) else {
         return refused(StatusCode::UNAUTHORIZED, "This key is not known here.");
     };
-    let Ok(Ok(body)) = tokio::time::timeout(SENDING, to_bytes(body, LARGEST)).await else {
+    let length = length(&head.headers);
+    let kib = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX);
+    let Ok(_held) = door.held.try_acquire_many(kib.max(1)) else {
+        return refused(StatusCode::TOO_MANY_REQUESTS, "Too much is asked at once.");
+    };
+    let Ok(Ok(body)) = tokio::time::timeout(SENDING, to_bytes(body, length)).await else {
         return refused(StatusCode::BAD_REQUEST, "The request did not come whole.");
     };
     let (answer, told) = oneshot::channel();
@@ -98,6 +103,13 @@ fn told_whole(status: StatusCode, document: Option<Value>) -> Response<Body> {
     let kind = hyper::header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+/// Most bytes that the body of a request may have: what it says of itself.
+fn length(headers: &HeaderMap) -> usize {
+    let said = headers.get(CONTENT_LENGTH);
+    let said = said.and_then(|value| value.to_str().ok()?.parse().ok());
+    said.map_or(LARGEST, |said: usize| said.min(LARGEST))
 }
 
 /// The key of a request, whichever provider's way it is shown in.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use super::place::Stream;
 
 /// Longest line an engine may write, in bytes.
-const LONGEST: usize = 64 * 1024 * 1024;
+const LONGEST: usize = 32 * 1024 * 1024;
 
 /// An engine's standard input and output.
 pub(super) struct Lines {

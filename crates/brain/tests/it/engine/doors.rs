@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::task::JoinSet;
 
 use super::stage::Stage;
 use crate::hall::KEY;
@@ -98,4 +99,34 @@ async fn what_is_not_about_the_turn_is_not_asked() {
     }
     assert_eq!(reply.unwrap().text, "a");
     assert_eq!(table.hall.log().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_sends_without_end_holds_little() {
+    let mut table = Table::engine("claude", "test/script").await;
+    table.play(json!([{ "call": [call("ls")] }]));
+    table.think().await;
+    let own = table.stage().key();
+    let head = format!("POST /v1/messages HTTP/1.1\r\nx-api-key: {own}");
+    // Each says that much more is to come; nobody thinks, so none is answered.
+    let claims = "content-length: 33000000\r\nhost: 192.0.2.1\r\n\r\n{";
+    let mut talks = JoinSet::new();
+    let mut answers = JoinSet::new();
+    for _ in 0..8 {
+        let (mut ours, theirs) = duplex(1024);
+        let engines = table.stage().engines.clone();
+        talks.spawn(async move { engines.serve("session_1", theirs).await });
+        let request = format!("{head}\r\n{claims}");
+        answers.spawn(async move {
+            ours.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            ours.read_exact(&mut answer).await.unwrap();
+            String::from_utf8_lossy(&answer).into_owned()
+        });
+    }
+    // Two of them fit, and wait.
+    for _ in 0..6 {
+        let answer = answers.join_next().await.unwrap().unwrap();
+        assert_eq!(answer, "HTTP/1.1 429");
+    }
 }
