@@ -46,6 +46,14 @@ impl Store {
     }
 
     async fn installed(&self, name: &str) -> Result<Option<SecretBox<Vec<u8>>>, Error> {
+        match self.opened(name).await {
+            // The master key may have been changed since the row was read.
+            Err(Error::Sealed) => self.opened(name).await,
+            found => found,
+        }
+    }
+
+    async fn opened(&self, name: &str) -> Result<Option<SecretBox<Vec<u8>>>, Error> {
         let Some(mut row) = self.db().row(ONE, values![name]).await? else {
             return Ok(None);
         };

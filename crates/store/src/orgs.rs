@@ -21,6 +21,14 @@ pub(crate) fn data_key_of(org: &str) -> Place<'_> {
 impl Store {
     /// The key that seals an org's secrets.
     pub(crate) async fn data_key(&self, org: &str) -> Result<Seal, Error> {
+        match self.unwrapped(org).await {
+            // The master key may have been changed since the row was read.
+            Err(Error::Sealed) => self.unwrapped(org).await,
+            found => found,
+        }
+    }
+
+    async fn unwrapped(&self, org: &str) -> Result<Seal, Error> {
         let row = self.db().row(DATA_KEY, values![org]).await?;
         let wrapped = row.ok_or(Error::NotFound)?.bytes()?;
         self.ring().unwrap(data_key_of(org), &wrapped)

@@ -34,9 +34,10 @@ impl KeyFile {
         name.into()
     }
 
-    /// The keys that are there now; what cannot be read is none.
+    /// The keys that are there now; what cannot be read is none. The next one is
+    /// read first: it moves to the other's place, so that way none is missed.
     pub(super) fn keys(&self) -> Vec<Seal> {
-        let paths = [self.0.clone(), self.next()];
+        let paths = [self.next(), self.0.clone()];
         paths.iter().filter_map(|path| load(path)).collect()
     }
 

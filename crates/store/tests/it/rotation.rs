@@ -3,9 +3,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use secrecy::ExposeSecret;
-use store::{Error, Rotated, Store, VaultStatus};
+use store::{Error, NewSecret, Rotated, Store, VaultStatus};
 
 use crate::bed::{Bed, both};
 use crate::secret_stores::{named, secret};
@@ -16,6 +17,7 @@ both!(
     a_store_that_missed_it_puts_nothing_under_the_old_key,
     a_node_that_was_given_the_next_key_goes_on,
     two_at_once_leave_one_key,
+    nobody_notices_while_it_changes_again_and_again,
     nothing_goes_over_that_another_key_sealed,
     the_vault_tells_what_it_holds,
 );
@@ -157,6 +159,42 @@ async fn two_at_once_leave_one_key(bed: Bed) {
         check(store, &org).await;
     }
     check(&bed.open_keyed(folder, None).await.unwrap(), &org).await;
+}
+
+async fn nobody_notices_while_it_changes_again_and_again(bed: Bed) {
+    let folder = bed.folder.path();
+    let store = bed.open_keyed(folder, None).await.unwrap();
+    let org = fill(&store).await;
+    let other = bed.open_keyed(folder, None).await.unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let users = [store.clone(), other.clone(), store.clone(), other];
+    let users = users.into_iter().enumerate().map(|(n, store)| {
+        let (org, over) = (org.clone(), Arc::clone(&over));
+        tokio::spawn(async move {
+            let of = named(&org, &format!("user{n}"));
+            let mut rounds = 0;
+            while rounds < 20 || !over.load(Relaxed) {
+                check(&store, &org).await;
+                let put = NewSecret {
+                    id: format!("sec_{n}"),
+                    ..secret("KEY", &format!("value {rounds}"))
+                };
+                store.put_secret_in(of.clone(), put).await.unwrap();
+                let value = store.secret_value(&org, &of.id, "KEY");
+                let value = value.await.unwrap().unwrap();
+                assert_eq!(value.expose_secret(), format!("value {rounds}"));
+                rounds += 1;
+            }
+        })
+    });
+    let users: Vec<_> = users.collect();
+    for _ in 0..30 {
+        store.rotate_master().await.unwrap();
+    }
+    over.store(true, Relaxed);
+    for user in users {
+        user.await.unwrap();
+    }
 }
 
 async fn nothing_goes_over_that_another_key_sealed(bed: Bed) {
