@@ -28,6 +28,12 @@ pub enum Error {
     /// What must be unique is there already.
     #[error("there is one like it already")]
     Taken,
+    /// There are as many as there may be.
+    #[error("there are {most} already, and there may be no more")]
+    TooMany {
+        /// How many there may be.
+        most: u64,
+    },
     /// The disk is full. Nothing was written; trying later may help.
     #[error("the disk is full")]
     Full,

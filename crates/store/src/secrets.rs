@@ -47,9 +47,13 @@ pub struct SecretRow {
     pub updated: Millis,
 }
 
+/// Most secrets of a store: all are looked at for each connection of a sandbox.
+const MOST: u64 = 256;
+
 const LISTED: &str = "SELECT x.id, x.store, x.name, x.last4, x.allowed_hosts, x.created, x.updated \
     FROM secrets x WHERE x.store = $1 ORDER BY x.name";
 const THERE: &str = "SELECT id, allowed_hosts, created FROM secrets WHERE store = $1 AND name = $2";
+const COUNT: &str = "SELECT COUNT(*) FROM secrets WHERE store = $1";
 const INSERT: &str = "INSERT INTO secrets (id, store, name, sealed, last4, allowed_hosts, created, updated) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const SET: &str = "UPDATE secrets SET sealed = $1, last4 = $2, allowed_hosts = $3, updated = $4 \
@@ -84,7 +88,8 @@ impl Store {
     /// Sets a secret of a store, for running sandboxes too.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the org has no such store.
+    /// [`Error::NotFound`] if the org has no such store, [`Error::TooMany`] if it
+    /// is full.
     pub async fn put_secret(
         &self,
         org: &str,
@@ -103,7 +108,7 @@ impl Store {
     /// Sets a secret of the store of that name, which is made if there is none.
     ///
     /// # Errors
-    /// As every write.
+    /// [`Error::TooMany`] if the store is full; as every write.
     pub async fn put_secret_in(
         &self,
         wanted: NewSecretStore,
@@ -210,6 +215,9 @@ async fn put(
     secret_stores::touch(tx, org, &store, new.at).await?;
     let there = tx.row(THERE, &values![&store, &new.name]).await?;
     let is_new = there.is_none();
+    if is_new {
+        has_room(tx, &store).await?;
+    }
     let (id, kept, created) = match there {
         Some(mut row) => (row.text()?, hosts(&row.text()?)?, row.millis()?),
         None => (new.id, Vec::new(), new.at),
@@ -239,10 +247,18 @@ async fn put(
     })
 }
 
+async fn has_room(tx: &mut Tx<'_>, store: &str) -> Result<(), Error> {
+    let count = tx.row(COUNT, &values![store]).await?;
+    match count.ok_or(Error::NotFound)?.count()? {
+        MOST.. => Err(Error::TooMany { most: MOST }),
+        _ => Ok(()),
+    }
+}
+
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [LISTED, THERE, SET, DELETE, VALUE]
+    [LISTED, THERE, COUNT, SET, DELETE, VALUE]
         .map(str::to_owned)
         .into()
 }

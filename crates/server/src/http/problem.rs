@@ -218,6 +218,10 @@ impl From<store::Error> for Problem {
             Error::Stale { .. } => {
                 Self::new(Code::Busy, "the session is changing too fast; try again")
             }
+            Error::TooMany { most } => Self::new(
+                Code::Conflict,
+                format!("there are {most} already, and there may be no more; delete one first"),
+            ),
             Error::Nul => Self::new(Code::Invalid, "a text cannot hold the character U+0000"),
             Error::Full => Self::new(Code::StorageFull, "the server's disk is full"),
             Error::Unavailable(why) => {
@@ -267,6 +271,7 @@ mod tests {
         let table = [
             (store::Error::NotFound, 404, "not_found", false),
             (store::Error::Stale { head: 3 }, 503, "busy", true),
+            (store::Error::TooMany { most: 5 }, 409, "conflict", false),
             (store::Error::Full, 507, "storage_full", true),
             (
                 store::Error::Unavailable("x".to_owned()),

@@ -41,3 +41,4 @@ mod sweep;
 mod testing;
 mod turns;
 mod usage;
+mod vault_history;

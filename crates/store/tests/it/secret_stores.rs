@@ -14,6 +14,7 @@ both!(
     a_secret_is_set_again_and_comes_back,
     hosts_stay_unless_others_are_given,
     a_deleted_store_takes_its_secrets_along,
+    a_full_store_takes_no_new_name,
     a_store_is_made_by_its_first_secret,
     many_at_once_make_one_secret,
     what_was_tampered_with_does_not_open,
@@ -213,6 +214,27 @@ async fn a_deleted_store_takes_its_secrets_along(bed: Bed) {
     ));
     store.create_secret_store(named(&org, "a")).await.unwrap();
     assert!(store.secrets(&org, "sst_a").await.unwrap().is_empty());
+}
+
+async fn a_full_store_takes_no_new_name(bed: Bed) {
+    let (store, org) = opened(&bed).await;
+    store.create_secret_store(named(&org, "a")).await.unwrap();
+    let put = async |n: u32| {
+        let new = secret(&format!("KEY_{n}"), "v");
+        store.put_secret(&org, "sst_a", new).await
+    };
+    for n in 0..256 {
+        put(n).await.unwrap();
+    }
+    let full = put(256).await;
+    assert!(
+        matches!(full, Err(Error::TooMany { most: 256 })),
+        "{full:?}"
+    );
+    put(7).await.unwrap();
+    let gone = store.delete_secret(&org, "sst_a", "KEY_8", Millis(9));
+    gone.await.unwrap();
+    put(256).await.unwrap();
 }
 
 async fn a_store_is_made_by_its_first_secret(bed: Bed) {
