@@ -35,6 +35,21 @@ pub fn most_tokens(ask: &Ask) -> u64 {
     all.saturating_add(bytes(&ask.system))
 }
 
+/// The same from what the newest answer used: its question and itself are the
+/// beginning of this question, in the very words of whoever asks. `None` where
+/// nothing was used yet, or nobody said how much.
+pub(crate) fn most_tokens_since(ask: &Ask) -> Option<u64> {
+    let newest = |item: &Item| matches!(item, Item::Assistant(_));
+    let at = ask.items.iter().rposition(newest)?;
+    let (before, after) = ask.items.split_at(at + 1);
+    let Some(Item::Assistant(reply)) = before.last() else {
+        return None;
+    };
+    let used = reply.usage.filter(|_| !reply.is_refused_for_length())?;
+    let new = after.iter().map(item).fold(AROUND, u64::saturating_add);
+    Some(used.total().saturating_add(new))
+}
+
 fn item(item: &Item) -> u64 {
     match item {
         Item::User { text, .. } | Item::Note(text) | Item::Summary { text, .. } => {
@@ -136,6 +151,34 @@ mod tests {
             text: "@steps\n[{".into(),
         }];
         assert!(most_tokens(&asked) > 10);
+    }
+
+    #[test]
+    fn what_the_newest_answer_used_bounds_the_next_question() {
+        let reply = |usage| {
+            Item::Assistant(std::sync::Arc::new(session::Reply {
+                raw: "[{}]".into(),
+                text: String::new(),
+                calls: vec![],
+                stop: session::Stop::EndTurn,
+                usage,
+                request_id: None,
+            }))
+        };
+        let used = session::Tokens {
+            input: 1000,
+            output: 200,
+            cache_read: 30,
+            cache_write: 4,
+        };
+        let long = Item::Note("x".repeat(50_000));
+        let new = Item::Note("y".repeat(100));
+        let asked = |items| most_tokens_since(&ask("anthropic/claude-opus-5-5", items));
+        let bound = asked(vec![long.clone(), reply(Some(used)), new.clone()]).unwrap();
+        assert!((1334..1500).contains(&bound), "{bound}");
+        assert_eq!(asked(vec![long.clone(), reply(None), new.clone()]), None);
+        assert_eq!(asked(vec![reply(Some(used)), reply(None)]), None);
+        assert_eq!(asked(vec![long, new]), None);
     }
 
     #[test]

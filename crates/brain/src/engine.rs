@@ -37,6 +37,7 @@ use session::{Provider, Reply};
 pub use custom::{Finding, Kept};
 pub use place::{DOOR, DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 
+use crate::count::most_tokens_since;
 use crate::door::{self, Doors};
 use crate::model::{Ask, Deltas, Model};
 use crate::{ErrorKind, ModelError, Models};
@@ -234,7 +235,14 @@ impl Model for Runtime {
                 Provider::Test => 0,
                 _ => OWN_WORDS,
             };
-            Ok(plain.count(ask).await?.saturating_add(own))
+            let counted = plain.count(ask).await?.saturating_add(own);
+            // What was signed behind the engine's words may not be counted without
+            // them; then the plain count is a bound, and far off.
+            let since = match ask.model.provider {
+                Provider::Test => None,
+                _ => most_tokens_since(ask),
+            };
+            Ok(since.map_or(counted, |since| since.min(counted)))
         }
         .boxed()
     }
