@@ -34,6 +34,8 @@ pub(crate) enum Course {
     Late(String),
     /// As the stand-in of this host.
     Stand(String, Hello),
+    /// As its stand-in that only says why it is not reached.
+    Refuse(String, Hello),
     /// As a reader of requests that are not encrypted.
     Web { two: bool },
     /// Not at all.
@@ -56,12 +58,16 @@ impl Case {
     fn encrypted(&self, hello: Hello) -> Course {
         let said = hello.name.as_deref();
         let allowed = said.map_or(self.listed, |name| self.pass.egress.admits(name));
-        if !allowed {
-            return Course::Deny(Reason::Unlisted);
-        }
         let name = said.unwrap_or(&self.host).to_owned();
+        let speaks = self.gate.authority.is_some() && hello.is_web();
+        if !allowed {
+            return match speaks {
+                true => Course::Refuse(name, hello),
+                false => Course::Deny(Reason::Unlisted),
+            };
+        }
         let granted = self.pass.grants.iter().any(|grant| grant.covers(&name));
-        if granted && self.gate.authority.is_some() && hello.is_web() {
+        if granted && speaks {
             return Course::Stand(name, hello);
         }
         if self.listed {
@@ -94,6 +100,19 @@ impl Case {
             reason: Some(reason),
         };
         self.pass.tell(Verdict::Denied, host, self.port, about);
+    }
+
+    /// Tells of a connection that was made only after something was said.
+    pub(crate) fn allowed(&self, host: &str) {
+        let sandbox = &self.pass.sandbox;
+        self.gate.counters.allowed();
+        tracing::info!(
+            sandbox,
+            host,
+            port = self.port,
+            outcome = "allowed",
+            "egress"
+        );
     }
 
     /// Tells that a secret was used.

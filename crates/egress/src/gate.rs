@@ -1,7 +1,7 @@
 //! The gate itself: takes a wish to connect, decides, connects, counts, and
 //! writes one log line for each decision.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -14,6 +14,7 @@ use crate::case::Case;
 use crate::connect::{self, Way};
 use crate::destination::Destination;
 use crate::error::{Error, Reason};
+use crate::host::plain;
 use crate::limits::Limits;
 use crate::names::Names;
 use crate::pass::{About, Egress, Pass, Verdict};
@@ -24,6 +25,10 @@ use crate::seats::Seats;
 use crate::serve::Servers;
 use crate::stats::{Counters, Stats};
 use crate::stream::Connection;
+
+/// Where names that are on no list lead: an address nobody has (RFC 5737), at
+/// which the gate answers that the host is not on the list.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 
 /// The one way out. Cheap to clone; clones share limits and counters.
 #[derive(Debug, Clone)]
@@ -80,17 +85,22 @@ impl Gate {
     /// See [`Error`]; nothing was sent anywhere on [`Error::Refused`].
     pub async fn dial(&self, pass: &Arc<Pass>, to: &Destination) -> Result<Connection, Error> {
         let outcome = Inner::dial(&self.inner, pass, to).await;
-        self.tell(pass, to, outcome.as_ref().err());
+        match &outcome {
+            // Nothing has been decided yet.
+            Ok(connection) if !connection.leads_somewhere() => {}
+            outcome => self.tell(pass, to, outcome.as_ref().err()),
+        }
         outcome
     }
 
     /// The addresses of `name` that one may connect to, in a family the host
-    /// has a route for.
+    /// has a route for. A name that is not on the pass's list is not looked up:
+    /// it leads to where the gate answers that it is not on the list.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the pass allows no connection to `name`, or
-    /// when it has addresses but none is allowed; [`Error::NoName`] when it
+    /// [`Error::Refused`] when the pass allows no connection at all, or when the
+    /// name has addresses but none is allowed; [`Error::NoName`] when it
     /// has none.
     pub async fn resolve(&self, pass: &Pass, name: &str) -> Result<Vec<IpAddr>, Error> {
         let outcome = self.inner.resolve(pass, name).await;
@@ -147,16 +157,20 @@ impl Inner {
         to: &Destination,
     ) -> Result<Connection, Error> {
         let admitted = inner.admitted(pass, to);
-        // What a program says to an address may yet name an allowed host.
-        let late = admitted == Err(Reason::Unlisted) && matches!(to, Destination::Address(_));
+        // What is said may yet name an allowed host; and where it does not,
+        // whoever asks is told why instead of being hung up on.
+        let told = inner.authority.is_some() || matches!(to, Destination::Address(_));
+        let late = admitted == Err(Reason::Unlisted) && told;
         if !late {
             admitted.map_err(Error::Refused)?;
         }
         let seat = inner.seats.take(&pass.sandbox).map_err(Error::Refused)?;
-        let (addresses, port) = inner.addresses(to).await?;
         let server = match late {
-            true => None,
-            false => Some(inner.connect(&addresses, port).await?),
+            true => inner.may_be(to).map(|()| None)?,
+            false => {
+                let (addresses, port) = inner.addresses(to).await?;
+                Some(inner.connect(&addresses, port).await?)
+            }
         };
         match server {
             Some(server) if !pass.looks() => {
@@ -168,7 +182,7 @@ impl Inner {
                     gate: Arc::clone(inner),
                     pass: Arc::clone(pass),
                     host: to.host(),
-                    port,
+                    port: to.port(),
                     listed: !late,
                     gone: inner.ending.child_token(),
                 };
@@ -198,6 +212,18 @@ impl Inner {
         }
     }
 
+    /// Whether a destination that is on no list can be one at all. Nothing is
+    /// looked up for it: a name could carry out what the sandbox knows.
+    fn may_be(&self, to: &Destination) -> Result<(), Error> {
+        if to.port() == 0 {
+            return Err(Error::Refused(Reason::Port));
+        }
+        match to.address() {
+            Some(address) if address != NOWHERE => self.checked(&[address]).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     async fn addresses(&self, to: &Destination) -> Result<(Vec<IpAddr>, u16), Error> {
         let (found, port) = match to {
             Destination::Address(address) => (vec![address.ip()], address.port()),
@@ -221,7 +247,7 @@ impl Inner {
     async fn resolve(&self, pass: &Pass, name: &str) -> Result<Vec<IpAddr>, Error> {
         match &pass.egress {
             Egress::None => return Err(Error::Refused(Reason::Closed)),
-            egress if !egress.admits(name) => return Err(Error::Refused(Reason::Unlisted)),
+            egress if !egress.admits(name) => return self.nowhere(pass, name),
             _ => {}
         }
         let found = self.resolver.lookup(name).await?;
@@ -235,6 +261,18 @@ impl Inner {
             self.names.remember(&pass.sandbox, name, &allowed);
         }
         Ok(allowed)
+    }
+
+    /// The answer for a name that is on no list: an address of ours where a
+    /// program can be told so, if we can speak for the name.
+    fn nowhere(&self, pass: &Pass, name: &str) -> Result<Vec<IpAddr>, Error> {
+        let refused = Error::Refused(Reason::Unlisted);
+        if self.authority.is_none() || plain(name).is_none() {
+            return Err(refused);
+        }
+        self.counters.failed(&refused);
+        pass.tell(Verdict::Denied, name, 0, About::reason(Reason::Unlisted));
+        Ok(vec![NOWHERE])
     }
 
     /// The addresses that policy allows and that are not the host's own.

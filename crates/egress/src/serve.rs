@@ -53,6 +53,7 @@ async fn run(case: Case, course: Course, near: Near, server: Option<TcpStream>) 
         Course::Stand(name, hello) => {
             Box::pin(stand::run(case, name, hello, near, server)).await;
         }
+        Course::Refuse(name, hello) => Box::pin(stand::refuse(case, name, hello, near)).await,
         Course::Web { two } => Box::pin(exchange::web(case, two, near, server)).await,
         Course::Late(name) => late(case, &name, near, server).await,
         Course::Pass => relay(near, server).await,
@@ -84,7 +85,7 @@ async fn arrive(case: &Case, name: &str, server: Option<TcpStream>) -> Result<Tc
     match &reached {
         Err(Error::Refused(reason)) => case.denied(name, None, *reason),
         Err(error) => case.gate.counters.failed(error),
-        Ok(_) => {}
+        Ok(_) => case.allowed(name),
     }
     reached
 }

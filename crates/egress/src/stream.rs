@@ -7,6 +7,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -20,6 +21,10 @@ use crate::error::{Error, Reason};
 use crate::seats::Seat;
 use crate::serve;
 use crate::stats::Counters;
+
+/// How long a program may be silent where nobody but us would speak: it may be
+/// waiting for a server that is not there.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// An open connection to a checked address. Shutting down the write half sends
 /// a FIN and leaves the read half open; dropping it closes both.
@@ -79,7 +84,7 @@ impl Connection {
         let (counters, limits) = (Arc::clone(&case.gate.counters), case.gate.limits);
         let patience = server
             .is_none()
-            .then(|| Box::pin(tokio::time::sleep(limits.patience)));
+            .then(|| Box::pin(tokio::time::sleep(limits.patience.min(SILENCE))));
         let held = Held {
             case,
             server,
@@ -93,6 +98,11 @@ impl Connection {
             left: limits.bytes,
             _seat: seat,
         }
+    }
+
+    /// Whether it is a connection to a server already.
+    pub(crate) fn leads_somewhere(&self) -> bool {
+        !matches!(&self.way, Way::Held(held) if held.server.is_none())
     }
 
     fn carried(&mut self, bytes: usize) {

@@ -39,6 +39,8 @@ pub(super) enum Names {
     Only(String),
     /// Whoever the pass admits; nothing is encrypted.
     Admitted,
+    /// Nobody: this host is not on the list, which has been told of.
+    Unlisted(String),
 }
 
 /// One connection's exchange of requests and answers.
@@ -215,6 +217,7 @@ impl Exchange {
                 self.denied(&other.unwrap_or_default(), None, Reason::Mismatch);
                 Err(answer::misdirected(name))
             }
+            (Names::Unlisted(name), _) => Err(answer::unlisted(name)),
             (Names::Admitted, Some(host)) if self.case.pass.egress.admits(&host) => Ok(host),
             (Names::Admitted, Some(host)) => {
                 self.denied(&host, None, Reason::Unlisted);

@@ -8,6 +8,7 @@
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::exchange::{self, Exchange, Names};
 use super::far::Far;
@@ -26,38 +27,63 @@ pub(super) async fn run(
     server: Option<TcpStream>,
 ) {
     let (far, protocol) = far(&case, &name, &hello, server).await;
-    let two = protocol == b"h2";
-    let Some(authority) = &case.gate.authority else {
+    let Some(near) = greet(&case, &name, &protocol, near).await else {
         return;
     };
-    let config = match authority.stand_in(&name, &protocol) {
+    let two = protocol == b"h2";
+    let names = Names::Only(name);
+    exchange::serve(Exchange::new(case, names, two, Some(far)), two, near).await;
+}
+
+/// Answers the program as `name` that it may not go there.
+pub(super) async fn refuse(case: Case, name: String, hello: Hello, near: Near) {
+    let protocol = liked(&hello);
+    case.denied(&name, None, Reason::Unlisted);
+    if let Some(near) = greet(&case, &name, &protocol, near).await {
+        let two = protocol == b"h2";
+        let names = Names::Unlisted(name);
+        exchange::serve(Exchange::new(case, names, two, None), two, near).await;
+    }
+}
+
+/// TLS with the program, as `name`.
+async fn greet(case: &Case, name: &str, protocol: &[u8], near: Near) -> Option<TlsStream<Near>> {
+    let config = match case.gate.authority.as_ref()?.stand_in(name, protocol) {
         Ok(config) => config,
-        Err(error) => return tracing::warn!(name, %error, "cannot stand in"),
+        Err(error) => {
+            tracing::warn!(name, %error, "cannot stand in");
+            return None;
+        }
     };
     let greeting = TlsAcceptor::from(config).accept(near);
     match timeout(case.gate.limits.patience, greeting).await {
-        Ok(Ok(near)) => {
-            let names = Names::Only(name);
-            exchange::serve(Exchange::new(case, names, two, Some(far)), two, near).await;
-        }
+        Ok(Ok(near)) => Some(near),
         // Most often a program with a list of its own of whom to trust.
         Ok(Err(error)) => {
             let (sandbox, host) = (&case.pass.sandbox, name);
             tracing::info!(sandbox, host, outcome = "untrusted", %error, "egress");
+            None
         }
-        Err(_) => case.denied(&name, None, Reason::Slow),
+        Err(_) => {
+            case.denied(name, None, Reason::Slow);
+            None
+        }
+    }
+}
+
+/// What a program that gets nothing but our own answers likes best.
+fn liked(hello: &Hello) -> Vec<u8> {
+    let offered = |one: &[u8]| hello.protocols.iter().any(|own| own == one);
+    match offered(b"h2") {
+        true => b"h2".to_vec(),
+        false if offered(b"http/1.1") => b"http/1.1".to_vec(),
+        false => Vec::new(),
     }
 }
 
 /// The server, or why there is none; and the protocol to speak.
 async fn far(case: &Case, name: &str, hello: &Hello, server: Option<TcpStream>) -> (Far, Vec<u8>) {
-    let offered = |one: &[u8]| hello.protocols.iter().any(|own| own == one);
-    // Whoever gets nothing but our own answer gets it as it likes best.
-    let alone = match offered(b"h2") {
-        true => b"h2".to_vec(),
-        false if offered(b"http/1.1") => b"http/1.1".to_vec(),
-        false => Vec::new(),
-    };
+    let alone = liked(hello);
     let stream = match arrive(case, name, server).await {
         Ok(stream) => stream,
         Err(error) => return (Far::broken(&error), alone),

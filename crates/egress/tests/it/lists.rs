@@ -104,12 +104,14 @@ async fn a_name_said_in_tls_decides_where_an_unknown_address_leads() {
     stream.write_all(request.as_bytes()).await.unwrap();
     assert!(until_end(&mut stream).await.ends_with("hello"));
     for unlisted in ["evil.example", "localhost.evil.example", "127.0.0.1"] {
-        greet(&inside, &pass, &server.to(), unlisted, &[])
-            .await
-            .unwrap_err();
+        let answer = asked(&inside, &pass, &server.to(), unlisted).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        let why = format!("may not reach {unlisted}: it is not on its egress allowlist");
+        assert!(answer.contains(&why), "{answer}");
     }
     assert_eq!(server.seen().len(), 1);
     assert_eq!(refusals(&inside.gate.stats(), Reason::Unlisted), 3);
+    assert_eq!(inside.gate.stats().allowed, 1);
 }
 
 #[tokio::test]
@@ -119,7 +121,10 @@ async fn a_listed_address_does_not_front_for_another_name() {
     let inside = Inside::new(&world, &[], &[]).await;
     let pass = listing(&inside, &["localhost"]);
     inside.gate.resolve(&pass, "localhost").await.unwrap();
-    greet(&inside, &pass, &server.to(), "evil.example", &[])
+    let answer = asked(&inside, &pass, &server.to(), "evil.example").await;
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    // Not even as another protocol, of which we could say nothing.
+    greet(&inside, &pass, &server.to(), "evil.example", &[b"imap"])
         .await
         .unwrap_err();
     let web = Server::start(None, Arc::new(|_| async { said("hello") }.boxed())).await;
@@ -171,6 +176,43 @@ async fn what_says_no_name_goes_only_where_a_name_led() {
     let mut heard = [0; 11];
     accept(&server).await.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"SSH-2.0-x\r\n");
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_listed_leads_to_where_that_is_said() {
+    let inside = Inside::new(&World::new(), &[], &[]).await;
+    let pass = listing(&inside, &["localhost"]);
+    let found = inside.gate.resolve(&pass, "evil.example").await.unwrap();
+    let at = SocketAddr::new(found[0], 443);
+    let by_name = Destination::Name("evil.example".into(), 443);
+    for to in [Destination::Address(at), by_name] {
+        let answer = asked(&inside, &pass, &to, "evil.example").await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        assert!(answer.contains("not on its egress allowlist"), "{answer}");
+        // Other protocols are hung up on.
+        let mut stream = inside.gate.dial(&pass, &to).await.unwrap();
+        stream.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+        stream.read_u8().await.unwrap_err();
+    }
+    let stats = inside.gate.stats();
+    assert_eq!((stats.allowed, stats.unreachable), (0, 0));
+    // Where everything is closed there is nothing to be told at all.
+    let none = Arc::new(Pass {
+        egress: Egress::None,
+        ..Pass::clone(&pass)
+    });
+    let error = inside.gate.dial(&none, &Destination::Address(at)).await;
+    assert_eq!(refused(&error.unwrap_err()), Reason::Closed);
+    let error = inside.gate.resolve(&none, "evil.example").await;
+    assert_eq!(refused(&error.unwrap_err()), Reason::Closed);
+}
+
+/// What comes back for a request to `name` over TLS.
+async fn asked(inside: &Inside, pass: &Arc<Pass>, to: &Destination, name: &str) -> String {
+    let mut stream = greet(inside, pass, to, name, &[b"http/1.1"]).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until_end(&mut stream).await
 }
 
 /// The pass of that sandbox without grants, for these hosts only.
