@@ -228,7 +228,7 @@ async fn no_command_runs_twice_through_deaths_of_the_engine() {
         let session = play(&server, runtime, dangerous()).await;
         for moment in ["tool.call", "exec.completed"] {
             server.until(&session, is(moment)).await;
-            server.kill_engine_of(&session);
+            server.kill_engine_of(&session).await;
         }
         let end = server.turn_end(&session, 1).await;
         assert_eq!(end["body"]["yield_reason"], "completed", "{runtime}: {end}");

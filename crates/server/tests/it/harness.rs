@@ -149,19 +149,20 @@ impl Server {
         }
     }
 
-    /// Ends the sandbox in which the session's engine runs, with SIGKILL.
-    pub fn kill_engine_of(&self, session: &str) {
+    /// Waits until the session's engine has a sandbox, and ends that with SIGKILL.
+    pub async fn kill_engine_of(&self, session: &str) {
         let begin = format!("brain:{session}:");
-        for (_, pid) in self
-            .sandboxes()
-            .iter()
-            .filter(|(owner, _)| owner.starts_with(&begin))
-        {
-            let _ = Command::new("kill")
-                .args(["-KILL", &pid.to_string()])
-                .stderr(Stdio::null())
-                .status();
-        }
+        let living = || {
+            let all = self.sandboxes().into_iter();
+            let mut its = all.filter(|(owner, _)| owner.starts_with(&begin));
+            its.find(|(_, pid)| std::fs::exists(format!("/proc/{pid}/root/proc")).unwrap_or(false))
+        };
+        wait_until(|| living().is_some()).await;
+        let (_, pid) = living().unwrap();
+        let _ = Command::new("kill")
+            .args(["-KILL", &pid.to_string()])
+            .stderr(Stdio::null())
+            .status();
     }
 
     /// All files of the blob store.
