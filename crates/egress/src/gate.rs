@@ -28,7 +28,7 @@ use crate::stream::Connection;
 
 /// Where names that are on no list lead: an address nobody has (RFC 5737), at
 /// which the gate answers that the host is not on the list.
-const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 /// The one way out. Cheap to clone; clones share limits and counters.
 #[derive(Debug, Clone)]
