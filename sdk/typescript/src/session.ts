@@ -1,4 +1,5 @@
 /** One session with all one may do to it. It needs an API key. */
+import type { Egress } from './agents.js'
 import { ClientSession, type FollowUntilRest } from './client-session.js'
 import type { Delta } from './delta.js'
 import type { Event } from './event.js'
@@ -57,7 +58,16 @@ export interface SessionData {
   /** The agent it runs. */
   agentId?: string
   /** The agent as it was when the session began; the session keeps to it. */
-  agentSnapshot?: { promptHash?: string; model?: string; runtime?: string; revision?: number }
+  agentSnapshot?: {
+    promptHash?: string
+    model?: string
+    runtime?: string
+    revision?: number
+    /** What its sandboxes may reach, if its stores do not narrow it. */
+    egress?: Egress
+    /** The secret stores, by name, whose secrets its sandboxes get as sealed tokens. */
+    secretStores?: string[]
+  }
   /** Where its model's key comes from: `managed` or a credential's id. */
   credentialId?: string
   /** Its newest turn. */

@@ -96,10 +96,18 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// An address without the face of the API that some people give with it.
+pub(super) fn plain(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    let faces = ["/v3", "/api"];
+    let bare = faces.iter().find_map(|face| url.strip_suffix(face));
+    bare.unwrap_or(url)
+}
+
 impl Api {
-    /// A client for the server at `url`; the address may end in `/v3`.
+    /// A client for the server at `url`; the address may end in `/v3` or `/api`.
     pub(super) fn new(url: &str, key: Option<&str>) -> Result<Self, CliError> {
-        let trimmed = url.trim_end_matches('/').trim_end_matches("/v3");
+        let trimmed = plain(url);
         let wrong =
             |why: String| CliError::Usage(format!("`{url}` is not the address of a server: {why}"));
         let base = Url::parse(trimmed).map_err(|error| wrong(error.to_string()))?;
@@ -295,11 +303,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_may_end_in_v3_and_slashes() {
+    fn an_address_may_end_in_a_face_and_slashes() {
         for (given, want) in [
             ("http://h:1", "http://h:1"),
             ("http://h:1/", "http://h:1"),
             ("https://h/v3", "https://h"),
+            ("https://h/api/", "https://h"),
             ("https://h/v3/", "https://h"),
             ("https://h/base/v3", "https://h/base"),
         ] {

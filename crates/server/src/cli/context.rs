@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::api::{Answer, Api, Ask};
+use super::api::{Answer, Api, Ask, plain};
 use super::error::CliError;
 use super::home::Home;
 use super::out::Out;
@@ -45,7 +45,6 @@ impl Context {
     /// What was given, else what is remembered. A remembered key goes to the
     /// address it is remembered for, and nowhere else.
     pub(super) fn place(&self, home: &Home) -> Place {
-        let plain = |url: &str| url.trim_end_matches('/').trim_end_matches("/v3").to_owned();
         let kept = home.url().unwrap_or(HERE);
         let url = given(self.url.as_ref()).unwrap_or(kept);
         let theirs = || home.get("api_key").filter(|_| plain(url) == plain(kept));

@@ -23,6 +23,7 @@ use crate::http::auth::Org;
 use crate::http::json::Sent;
 use crate::http::problem::{Code, ErrorEnvelope, Problem, named};
 use crate::http::query::{At, Params, page};
+pub(super) use egress::EgressObject;
 use object::{AgentObject, AgentPage};
 use wanted::{CreateAgent, UpdateAgent, change, new_agent};
 pub(super) use wanted::{MANAGED, model, secret};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use session::{Frozen, Millis, Phase, State, id, waiting};
+use session::{Egress, Frozen, Millis, Phase, State, id, waiting};
 use store::SessionRow;
 use utoipa::ToSchema;
 
@@ -10,6 +10,7 @@ use super::waiting::WaitingObject;
 use crate::app::App;
 use crate::clock;
 use crate::http::problem::Problem;
+use crate::http::v3::agents::EgressObject;
 use crate::http::v3::limits::{LimitsIn, LimitsObject};
 use crate::http::v3::usage::UsageObject;
 
@@ -67,6 +68,11 @@ pub struct SnapshotObject {
     revision: u32,
     /// The same.
     agent_revision_number: u32,
+    /// What its sandboxes may reach, if its stores do not narrow it.
+    #[schema(value_type = EgressObject)]
+    egress: Egress,
+    /// The secret stores, by name, whose secrets its sandboxes get as sealed tokens.
+    secret_stores: Vec<String>,
 }
 
 /// A turn in short.
@@ -178,6 +184,8 @@ fn snapshot(frozen: &Frozen) -> SnapshotObject {
         runtime: frozen.runtime.clone(),
         revision: frozen.revision,
         agent_revision_number: frozen.revision,
+        egress: frozen.egress.clone(),
+        secret_stores: frozen.secret_stores.clone(),
     }
 }
 
@@ -250,7 +258,7 @@ mod tests {
             "credential_id": "managed", "last_turn": null, "usage": null, "limits": {}, "metadata": null, "key": null,
             "waiting_on": null, "checkpoint": null, "forked_from": null,
             "agent_snapshot": { "prompt_hash": "sha256:00", "model": "test/demo", "runtime": "native", "revision": 3,
-                "agent_revision_number": 3 },
+                "agent_revision_number": 3, "egress": "open", "secret_stores": [] },
             "created_at": "1970-01-01T00:00:00.000Z" });
         assert_eq!(session, want);
     }
