@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -123,4 +124,56 @@ async fn a_second_spelling_of_a_special_address_is_the_same_address() {
         assert_eq!(refusal(gate.dial(&pass, &to).await), reason, "{name}");
     }
     gate.close().await;
+}
+
+#[tokio::test]
+async fn nothing_goes_on_for_a_connection_that_was_given_up() {
+    let policy = Policy {
+        allow_private: true,
+    };
+    let authority = crate::authority::Authority::fresh().unwrap();
+    let gate = Gate::new(policy, Limits::default(), Some(authority), Roots::none());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = Destination::Address(listener.local_addr().unwrap());
+    let pass = Arc::new(Pass {
+        grants: vec![crate::pass::Grant {
+            name: "KEY".into(),
+            token: "osb_sealed_1".into(),
+            hosts: Vec::new(),
+        }],
+        ..Pass::open("sb")
+    });
+    // A request the server never answers, in both versions, and a handshake.
+    let two = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let hello = hello();
+    for said in [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], two, &hello] {
+        let mut connection = gate.dial(&pass, &to).await.unwrap();
+        connection.write_all(said).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        server.read_u8().await.unwrap();
+        assert!(!gate.inner.tasks.is_empty());
+        drop(connection);
+        let mut rest = Vec::new();
+        // The server is hung up on, one way or another.
+        let _ = server.read_to_end(&mut rest).await;
+        gate.inner.tasks.close();
+        gate.inner.tasks.wait().await;
+        gate.inner.tasks.reopen();
+        assert_eq!(gate.stats().open, 0);
+    }
+}
+
+/// What a TLS client says first.
+fn hello() -> Vec<u8> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(Roots::none().0)
+        .with_no_client_auth();
+    let name = "api.example".try_into().unwrap();
+    let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
 }

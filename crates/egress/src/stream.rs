@@ -241,7 +241,8 @@ impl AsyncWrite for Connection {
                 let begin = || Box::pin(tokio::time::sleep(patience));
                 held.patience.get_or_insert_with(begin);
                 match held.ear.hear(bytes) {
-                    Heard::More => self.watch(context),
+                    // Whoever reads waits for the time to be up from now on.
+                    Heard::More => held.reader.take().into_iter().for_each(Waker::wake),
                     heard => {
                         self.go(heard);
                         // Nobody may call again to push out what was held.

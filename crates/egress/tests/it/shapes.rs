@@ -3,17 +3,19 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
+use egress::Pass;
+use futures::FutureExt;
 use tokio::io::AsyncWriteExt;
 
-use crate::rig::{Inside, SECRET, Seen, Server, TOKEN, World};
+use crate::rig::{Inside, SECRET, Seen, Server, TOKEN, World, said};
 use crate::wire::{greet, say, until_end};
 
 async fn rig() -> (World, Server, Inside) {
     let world = World::new();
     let tls = world.server("api.example", &[b"http/1.1"]);
-    let hello =
-        std::sync::Arc::new(|_| futures::FutureExt::boxed(async { crate::rig::said("hello") }));
+    let hello = Arc::new(|_| async { said("hello") }.boxed());
     let server = Server::start(Some(tls), hello).await;
     let inside = Inside::new(&world, &["api.example"], &[]).await;
     (world, server, inside)
@@ -200,4 +202,35 @@ async fn headers_of_one_connection_do_not_go_on() {
         assert_eq!(seen.header(gone), None, "{gone}");
     }
     assert_eq!(seen.header("x-key"), Some(SECRET));
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_is_another_with_the_next_request() {
+    let (_world, server, inside) = rig().await;
+    let values = Arc::new(Mutex::new(vec![None, Some("second"), Some("first")]));
+    let next = Arc::clone(&values);
+    let pass = Arc::new(Pass {
+        reveal: Arc::new(move |_| {
+            let value = next.lock().unwrap().pop().unwrap();
+            async move { value.map(|value| value.to_owned().into()) }.boxed()
+        }),
+        ..Pass::clone(&inside.pass)
+    });
+    let mut stream = greet(&inside, &pass, &server.to(), "api.example", &[b"http/1.1"])
+        .await
+        .unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: api.example\r\nx-key: {TOKEN}\r\n");
+    for end in ["\r\n", "\r\n", "Connection: close\r\n\r\n"] {
+        let request = format!("{request}{end}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+    }
+    let answers = until_end(&mut stream).await;
+    let deleted = "The secret KEY has been deleted";
+    assert!(
+        answers.contains("403") && answers.contains(deleted),
+        "{answers}"
+    );
+    let seen = server.seen();
+    let keys: Vec<_> = seen.iter().map(|one| one.header("x-key")).collect();
+    assert_eq!(keys, [Some("first"), Some("second")]);
 }
