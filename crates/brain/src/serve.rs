@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::rehearsal::{Fail, Fails, Named, Part, Scene, Seen, part, summary};
+use crate::rehearsal::{Fail, Fails, Line, Named, Part, Scene, Seen, part, summary};
 use crate::{ModelError, compaction_prompt};
 use fault::{Dialect, Fault};
 use log::{Log, Watch};
@@ -52,10 +52,24 @@ impl Asked {
     fn part(&self, name: &str, scene: Scene<'_>) -> Result<Part, Fault> {
         let scene = self.after_summary(scene);
         let words = compaction_prompt().split('.').next().unwrap_or_default();
-        match String::from_utf8_lossy(&self.body).contains(words) {
-            true => Ok(summary(&scene)),
-            false => Ok(part(model(name), &scene)?),
+        let next = part(model(name), &scene);
+        if !String::from_utf8_lossy(&self.body).contains(words) {
+            return Ok(next?);
         }
+        let told = summary(&scene);
+        // A window that is too small for the next answer is so for its summary.
+        let full = |part: &Part| part.line.fail == Some(Fail::Named(Named::Context));
+        Ok(match next.ok().filter(full) {
+            Some(next) => Part {
+                line: Line {
+                    fail: next.line.fail,
+                    times: next.line.times,
+                    ..told.line
+                },
+                ..next
+            },
+            None => told,
+        })
     }
 
     /// The scene, with what was before it.
