@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::engines;
 use crate::gate::Passes;
 
-/// The gate of this installation, and the certificate its sandboxes are to trust.
+/// The gate of this installation, and the certificates its sandboxes are to trust.
 pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String), ServeError> {
     let failed = |error: &dyn std::fmt::Display| ServeError::Gate(error.to_string());
     let fresh = Authority::fresh().map_err(|error| failed(&error))?;
@@ -25,7 +25,7 @@ pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String
     let kept = store.install_secret("authority", || fresh.to_bytes().expose_secret().clone());
     let authority = Authority::from_bytes(kept.await?.expose_secret());
     let authority = authority.map_err(|error| failed(&error))?;
-    let certificate = authority.certificate_pem().to_owned();
+    let mut trusted = authority.certificate_pem().to_owned();
     let mut roots = Roots::system();
     if let Some(path) = &config.sandboxes.extra_roots {
         let pem = std::fs::read_to_string(path).map_err(|source| ServeError::Data {
@@ -33,15 +33,14 @@ pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String
             source,
         })?;
         roots = roots.and(&pem).map_err(|error| failed(&error))?;
+        // What passes untouched is checked by the programs inside.
+        trusted = format!("{}\n{pem}", trusted.trim_end());
     }
     let policy = egress::Policy {
         allow_private: config.sandboxes.allow_private,
     };
     let limits = egress::Limits::default();
-    Ok((
-        Gate::new(policy, limits, Some(authority), roots),
-        certificate,
-    ))
+    Ok((Gate::new(policy, limits, Some(authority), roots), trusted))
 }
 
 /// What every way out needs.

@@ -14,6 +14,7 @@ mod harness;
 mod http;
 mod libraries;
 mod runtimes;
+mod secrets;
 mod steering;
 mod tidy;
 mod turns;
