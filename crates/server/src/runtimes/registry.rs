@@ -1,9 +1,11 @@
 //! The registry of packages: what it says about a version, and the version's
 //! bytes. It speaks npm's protocol; the machine's proxy variables hold.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
+use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -18,8 +20,10 @@ const NPM: &str = "https://registry.npmjs.org";
 const CONNECT: Duration = Duration::from_secs(15);
 /// How long nothing may come.
 const GAP: Duration = Duration::from_secs(60);
-/// Most bytes of what the registry says about one version.
-const SAID: usize = 4 << 20;
+/// Most bytes of what the registry says about a package.
+const SAID: usize = 64 << 20;
+/// The short form of it, without what is for readers.
+const SHORT: &str = "application/vnd.npm.install-v1+json, application/json;q=0.9";
 /// Most bytes of a package as it comes.
 const BYTES: u64 = 1 << 30;
 
@@ -39,8 +43,16 @@ pub(super) struct Published {
     pub integrity: Hash,
 }
 
+/// What is said about a package: all its versions. Registries answer for one
+/// alone, too, but their own clients do not ask so, and not all of them do it for
+/// names with a scope.
 #[derive(Deserialize)]
 struct Said {
+    versions: BTreeMap<String, Version>,
+}
+
+#[derive(Deserialize)]
+struct Version {
     dist: Dist,
 }
 
@@ -83,21 +95,29 @@ impl Registry {
     /// What the registry says about that version. Where this build knows the
     /// hash, the registry must say the same one.
     pub(super) async fn look_up(&self, package: &Package) -> Result<Published, Error> {
-        let path = format!("{}/{}", package.name.replace('/', "%2f"), package.published);
+        let path = package.name.replace('/', "%2f");
         let named = format!("{} {}", package.name, package.published);
         let url = self
             .base
             .join(&path)
             .map_err(|_| Error::Version(package.published.clone()))?;
         let answer = self.get(url).await?;
+        let missing = || Error::Registry(format!("{} has no package {named}", self.base));
         if answer.status() == StatusCode::NOT_FOUND {
-            let at = &self.base;
-            return Err(Error::Registry(format!("{at} has no package {named}")));
+            return Err(missing());
         }
         let said: Said = serde_json::from_slice(&whole(well(answer)?).await?).map_err(|error| {
             Error::Registry(format!("{} does not describe {named}: {error}", self.base))
         })?;
-        let told = Hash::parse(&said.dist.integrity.unwrap_or_default())
+        let dist = match said
+            .versions
+            .into_iter()
+            .find(|(name, _)| *name == package.published)
+        {
+            Some((_, version)) => version.dist,
+            None => return Err(missing()),
+        };
+        let told = Hash::parse(&dist.integrity.unwrap_or_default())
             .map_err(|why| Error::Registry(format!("{named} cannot be checked: {why}")))?;
         let integrity = match package.integrity {
             Some(known) => Hash::parse(known).map_err(Error::Registry)?,
@@ -110,7 +130,7 @@ impl Registry {
                 want: integrity.text(),
             });
         }
-        let address = self.base.join(&said.dist.tarball);
+        let address = self.base.join(&dist.tarball);
         Ok(Published {
             address: address
                 .map_err(|_| Error::Registry(format!("{named} has no address to get it from")))?,
@@ -146,7 +166,7 @@ impl Registry {
     }
 
     async fn get(&self, url: Url) -> Result<Response, Error> {
-        let asked = self.http.get(url).send().await;
+        let asked = self.http.get(url).header(ACCEPT, SHORT).send().await;
         asked.map_err(|error| failed(&error))
     }
 }

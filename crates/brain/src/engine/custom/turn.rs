@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use session::{Call, Item, Reply, Tokens};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::http::{self, Line, Lines};
 use super::journal::{Outcome, Recorded};
@@ -18,6 +19,10 @@ use crate::engine::live::Gone;
 use crate::model::{Ask, Deltas};
 use crate::{ErrorKind, ModelError, Models};
 
+/// Between two looks whether a program that works still answers.
+const PROBE: Duration = Duration::from_secs(5);
+/// So often it may not, before it counts as hanging.
+const SILENT: u32 = 2;
 /// Time to learn that a program has ended whose turn broke.
 const GRACE: Duration = Duration::from_secs(1);
 /// What a program is told that calls a tool after it asked the user.
@@ -87,6 +92,10 @@ impl Program {
             }
         }
         let mut used = Tokens::default();
+        let mut probe = interval(PROBE);
+        probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        probe.reset();
+        let mut silent = 0;
         loop {
             let Some(turn) = &mut self.turn else {
                 return Err(Trouble::Gone(Gone::new("its turn is over")));
@@ -94,6 +103,7 @@ impl Program {
             let event = tokio::select! {
                 knock = self.porter.knock() => Event::Knock(knock),
                 line = turn.lines.next() => Event::Line(line),
+                _ = probe.tick() => Event::Probe,
             };
             let reply = match event {
                 Event::Knock(knock) if knock.path == TOOLS => turn.called(knock, ask),
@@ -111,6 +121,14 @@ impl Program {
                     return Err(self.broke("its turn ended without a `done` line").await);
                 }
                 Event::Line(Err(why)) => return Err(self.broke(&why).await),
+                Event::Probe => {
+                    match http::health(&self.reach, &mut self.tasks).await {
+                        Ok(_) => silent = 0,
+                        Err(why) if silent + 1 >= SILENT => return Err(self.broke(&why).await),
+                        Err(_) => silent += 1,
+                    }
+                    None
+                }
             };
             if let Some(mut reply) = reply {
                 reply.usage = Some(used);
@@ -137,6 +155,7 @@ impl Program {
 }
 
 enum Event {
+    Probe,
     Knock(Knock),
     Line(Result<Option<Line>, String>),
 }

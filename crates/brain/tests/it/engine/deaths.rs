@@ -10,8 +10,8 @@ use super::stage::Stage;
 use crate::hall::Hall;
 use crate::suite::table::{Table, call};
 
-/// The engines there are.
-const ENGINES: [&str; 2] = ["claude", "codex"];
+/// The engines there are, and a program of a user's own.
+const ENGINES: [&str; 3] = ["claude", "codex", "brain-python"];
 
 /// A model that all of them can think with.
 const MODEL: &str = "test/script";

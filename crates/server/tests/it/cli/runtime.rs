@@ -90,15 +90,25 @@ async fn answer(State(shelf): State<Arc<Shelf>>, uri: Uri) -> Response {
         }
         return bytes.into_response();
     }
-    if !path.contains("9.9.9") && !path.contains("0.163.0") {
+    if path != "/@openai%2fcodex" {
         return StatusCode::NOT_FOUND.into_response();
     }
     let hash = format!("sha512-{}", STANDARD.encode(Sha512::digest(&shelf.package)));
-    let mut said = json!({ "dist": { "tarball": "files/x.tgz", "integrity": hash } });
+    let mut dist = json!({ "tarball": "files/x.tgz", "integrity": hash });
     if shelf.way == Way::Bare {
-        said["dist"]["integrity"] = Value::Null;
+        dist["integrity"] = Value::Null;
     }
-    axum::Json(said).into_response()
+    let kind = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "x64",
+    };
+    let versions = ["9.9.9", "0.163.0"];
+    let versions = versions.map(|version| {
+        let said = json!({ "name": "@openai/codex", "dist": dist });
+        (format!("{version}-linux-{kind}"), said)
+    });
+    let versions: serde_json::Map<String, Value> = versions.into_iter().collect();
+    axum::Json(json!({ "versions": versions })).into_response()
 }
 
 /// A package like that of codex.
