@@ -136,7 +136,15 @@ impl Hands {
             started: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         });
-        join_all(inner.starter.traces().into_iter().map(|id| inner.adopt(id))).await;
+        join_all(
+            inner
+                .starter
+                .folders()
+                .traces()
+                .into_iter()
+                .map(|id| inner.adopt(id)),
+        )
+        .await;
         inner.tasks.spawn(Arc::clone(&inner).keep_warm());
         inner.tasks.spawn(Arc::clone(&inner).keep_disks());
         Ok(Self { inner })
@@ -278,10 +286,13 @@ impl Inner {
     }
 
     async fn adopt(self: &Arc<Self>, id: String) {
-        let folder = self.starter.folder(&id);
+        let folders = self.starter.folders();
+        let folder = folders.of(&id);
         let found = State::read(&folder)
             .map_err(Error::io("read state.json"))
-            .and_then(|state| Remote::new(folder.clone(), state, self.config.answer_deadline));
+            .and_then(|state| {
+                Remote::new(folders, folder.clone(), state, self.config.answer_deadline)
+            });
         match found {
             Ok(remote) => {
                 let remote = Arc::new(remote);
@@ -301,7 +312,7 @@ impl Inner {
                 tracing::info!(sandbox = id, %error, "what is left of a sandbox is removed");
                 let groups = self.starter.groups(&id);
                 crate::container::cgroup::kill(&groups);
-                remote::clear(&folder, &groups).await;
+                remote::clear(folders, &folder, &groups).await;
             }
         }
     }
@@ -459,11 +470,12 @@ impl Inner {
         let uid = self.starter.uid(range);
         let state = self.starter.start(&id, uid, order, now, until).await?;
         self.restock.notify_one();
-        let folder = self.starter.folder(&id);
-        match Remote::new(folder.clone(), state, self.config.answer_deadline) {
+        let folders = self.starter.folders();
+        let folder = folders.of(&id);
+        match Remote::new(folders, folder.clone(), state, self.config.answer_deadline) {
             Ok(remote) => Ok(Arc::new(remote)),
             Err(error) => {
-                remote::clear(&folder, &self.starter.groups(&id)).await;
+                remote::clear(folders, &folder, &self.starter.groups(&id)).await;
                 Err(error)
             }
         }

@@ -17,6 +17,7 @@ mod config;
 pub mod container;
 mod disks;
 mod error;
+mod folders;
 mod hands;
 mod init;
 mod launch;

@@ -1,9 +1,6 @@
 //! A sandbox as the hands hold it: its state on disk, its first process and the
 //! link to its guest.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +18,7 @@ use crate::config::{Mount, Stream};
 use crate::container::cgroup;
 use crate::container::spec::State;
 use crate::error::Error;
+use crate::folders::Folders;
 use crate::link::{Keeper, Link};
 use crate::outward::{Outward, Whose};
 use crate::patience::{Patience, Still};
@@ -33,6 +31,7 @@ const END: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Remote {
     id: String,
+    folders: Arc<Folders>,
     folder: PathBuf,
     state: Arc<Mutex<State>>,
     life: Life,
@@ -46,13 +45,19 @@ impl Remote {
     ///
     /// # Errors
     /// [`Error::Lost`] if its first process has ended.
-    pub(crate) fn new(folder: PathBuf, state: State, answer: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(
+        folders: &Arc<Folders>,
+        folder: PathBuf,
+        state: State,
+        answer: Duration,
+    ) -> Result<Self, Error> {
         let life = Life::of(state.pid, state.pid_started)
             .map_err(|error| Error::Lost(format!("its first process is gone: {error}")))?;
         let (link, heard) = watch::channel(Link::Down);
         let id = state.id.clone();
         Ok(Self {
             id,
+            folders: Arc::clone(folders),
             folder,
             state: Arc::new(Mutex::new(state)),
             life,
@@ -164,12 +169,12 @@ impl Remote {
         if !ended {
             tracing::error!(sandbox = self.id, "a killed sandbox does not end");
         }
-        clear(&self.folder, &groups).await && ended
+        clear(&self.folders, &self.folder, &groups).await && ended
     }
 }
 
 /// Removes folder and cgroups of a sandbox that has ended; false if processes of it stay.
-pub(crate) async fn clear(folder: &Path, groups: &[cgroup::Group]) -> bool {
+pub(crate) async fn clear(folders: &Arc<Folders>, folder: &Path, groups: &[cgroup::Group]) -> bool {
     // The last process leaves its cgroup only when its parent has taken it in.
     let gone = timeout(END, async {
         while !cgroup::remove(groups) {
@@ -181,8 +186,8 @@ pub(crate) async fn clear(folder: &Path, groups: &[cgroup::Group]) -> bool {
     if !gone {
         tracing::error!(folder = %folder.display(), "the cgroups of an ended sandbox stay");
     }
-    let path = folder.to_owned();
-    let removing = tokio::task::spawn_blocking(move || remove_folder(&path));
+    let (folders, path) = (Arc::clone(folders), folder.to_owned());
+    let removing = tokio::task::spawn_blocking(move || folders.remove(&path));
     match timeout(END, removing).await {
         // Joining fails only if the runtime goes away, and then nobody is there to tell.
         Ok(Ok(Ok(())) | Err(_)) => {}
@@ -194,30 +199,6 @@ pub(crate) async fn clear(folder: &Path, groups: &[cgroup::Group]) -> bool {
         }
     }
     gone
-}
-
-/// Removes a folder with all in it. Where we are not root, a command may have
-/// closed folders against us, and an overlay always does.
-fn remove_folder(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(folder)?;
-            fs::remove_dir_all(folder)
-        }
-        other => other,
-    }
-}
-
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 impl Sandbox for Remote {

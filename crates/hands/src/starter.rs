@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::OnceCell;
@@ -18,6 +19,7 @@ use crate::container::spec::{Spec, State, Walls};
 use crate::container::{RANGE, is_root, root, template};
 use crate::disks::Disks;
 use crate::error::Error;
+use crate::folders::Folders;
 use crate::launch::Launch;
 use crate::remote;
 
@@ -27,7 +29,7 @@ const GUEST: &[u8] = include_bytes!(env!("OC_GUEST"));
 /// What all starts share.
 #[derive(Debug)]
 pub(crate) struct Starter {
-    dir: PathBuf,
+    folders: Arc<Folders>,
     launch: Launch,
     guest: PathBuf,
     uid_base: u32,
@@ -77,7 +79,7 @@ impl Starter {
         let dir = fs::canonicalize(&dir).map_err(Error::io("find the folder of the hands"))?;
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))
             .map_err(Error::io("close the folder of the hands"))?;
-        made(dir.join("sandboxes"))?;
+        let folders = Arc::new(Folders::open(&dir)?);
         let guest = guest(&dir).map_err(Error::io("write the guest program"))?;
         let launcher = match &config.launcher {
             Launcher::Itself => PathBuf::from("/proc/self/exe"),
@@ -95,7 +97,7 @@ impl Starter {
         let uid_base = config.uid_base;
         let alone_ms = u64::try_from(config.alone.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
-            dir,
+            folders,
             launch: Launch::new(launcher),
             guest,
             uid_base,
@@ -104,21 +106,9 @@ impl Starter {
         })
     }
 
-    /// The folder of a sandbox.
-    pub(crate) fn folder(&self, id: &str) -> PathBuf {
-        self.dir.join("sandboxes").join(id)
-    }
-
-    /// Ids of which something is left on this host, living or not.
-    pub(crate) fn traces(&self) -> Vec<String> {
-        let mut ids: Vec<String> = fs::read_dir(self.dir.join("sandboxes"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        ids.sort();
-        ids
+    /// The folders of all sandboxes.
+    pub(crate) fn folders(&self) -> &Arc<Folders> {
+        &self.folders
     }
 
     /// The cgroups a sandbox of that id has or had.
@@ -144,7 +134,6 @@ impl Starter {
         created_ms: i64,
         until: Instant,
     ) -> Result<State, Error> {
-        let folder = self.folder(id);
         let walls = match &self.walls {
             Some(common) => Some(common.walls(id, uid, until).await?),
             None => None,
@@ -153,7 +142,8 @@ impl Starter {
             .as_ref()
             .map(|walls| walls.groups.clone())
             .unwrap_or_default();
-        fs::create_dir(&folder).map_err(Error::io("make the sandbox's folder"))?;
+        let folder = self.folders.make(id);
+        let folder = folder.map_err(Error::io("make the sandbox's folder"))?;
         let guest = self.guest.clone();
         let left = until.saturating_duration_since(Instant::now());
         let spec = Spec {
@@ -174,8 +164,8 @@ impl Starter {
                 .await
                 .map_err(|_| Error::Deadline("the disk was not made"))??;
             let left = until.saturating_duration_since(Instant::now());
-            // All files are there before anything runs: what dies half-way has no
-            // `state.json` and is never taken for a sandbox. Each piece has a
+            // All files are there before anything runs: what dies half-way has
+            // nothing in its `state.json` and is never taken for a sandbox. Each piece has a
             // deadline of its own.
             if let Some(files) = &order.files {
                 let ground = ground(&spec, disk.as_ref())?;
@@ -193,7 +183,7 @@ impl Starter {
                     other => other,
                 };
                 cgroup::kill(&groups);
-                remote::clear(&folder, &groups).await;
+                remote::clear(&self.folders, &folder, &groups).await;
                 Err(error)
             }
         }

@@ -125,7 +125,8 @@ fn launch(spec: &[u8]) -> Done<State> {
             .map(OwnedFd::from)
             .map_err(trying(path.display()))
     };
-    let create = |name: &str| File::create_new(name).map_err(trying(name.to_owned()));
+    // There may be an empty one.
+    let create = |name: &str| File::create(name).map_err(trying(name.to_owned()));
     // Opened now: inside the user namespace this process may no longer make files here.
     let record = create("state.json")?;
     // Relative: a socket's address has no room for the path of a long data folder.
