@@ -144,8 +144,8 @@ async fn place(start: Start, folder: &Path, engines: Engines, pids: &Pids) -> Pl
         std::fs::write(home.path().join(path), content).unwrap();
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let door = format!("http://{}", listener.local_addr().unwrap());
-    let told = |text: &String| text.replace("http://192.0.2.1", &door);
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let told = |text: &String| text.replace("http://192.0.2.1", &url);
     let mut child = Command::new(folder.join(&start.command[0]))
         .args(start.command[1..].iter().map(told))
         .env_clear()
@@ -170,6 +170,8 @@ async fn place(start: Start, folder: &Path, engines: Engines, pids: &Pids) -> Pl
         }
     });
     Place {
+        home: home.path().to_string_lossy().into_owned(),
+        door: url,
         stdio: Box::new(stdio),
         reach: Arc::new(|_| async { Err(std::io::ErrorKind::Unsupported.into()) }.boxed()),
         last_words: Arc::new(|| async { String::new() }.boxed()),
