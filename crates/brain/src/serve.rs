@@ -57,8 +57,11 @@ impl Asked {
             return Ok(next?);
         }
         let told = summary(&scene);
-        // A window that is too small for the next answer is so for its summary.
-        let full = |part: &Part| part.line.fail == Some(Fail::Named(Named::Context));
+        // A window that is always too small is so for a summary.
+        let full = |part: &Part| {
+            let line = &part.line;
+            line.fail == Some(Fail::Named(Named::Context)) && line.times == Some(-1)
+        };
         Ok(match next.ok().filter(full) {
             Some(next) => Part {
                 line: Line {

@@ -68,7 +68,10 @@ fn long(model: &str, line: serde_json::Value) -> brain::Ask {
 async fn a_summary_that_does_not_fit_is_made_of_the_newest_part() {
     let hall = Hall::open().await;
     for (number, model) in MODELS.into_iter().enumerate() {
-        let asked = long(model, json!({ "fail": "context", "say": model }));
+        let asked = long(
+            model,
+            json!({ "fail": "context", "times": -1, "say": model }),
+        );
         let reply = hall.think(asked).await.0.unwrap();
         assert_eq!(reply.stop, Stop::EndTurn, "{model}");
         let log = hall.log().await;
