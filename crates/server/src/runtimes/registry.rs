@@ -9,6 +9,7 @@ use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::integrity::Hash;
@@ -48,7 +49,7 @@ pub(super) struct Published {
 /// names with a scope.
 #[derive(Deserialize)]
 struct Said {
-    versions: BTreeMap<String, Version>,
+    versions: BTreeMap<String, Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -109,14 +110,9 @@ impl Registry {
         let said: Said = serde_json::from_slice(&whole(well(answer)?).await?).map_err(|error| {
             Error::Registry(format!("{} does not describe {named}: {error}", self.base))
         })?;
-        let dist = match said
-            .versions
-            .into_iter()
-            .find(|(name, _)| *name == package.published)
-        {
-            Some((_, version)) => version.dist,
-            None => return Err(missing()),
-        };
+        let version = said.versions.get(&package.published).ok_or_else(missing)?;
+        let Version { dist } = serde_json::from_str(version.get())
+            .map_err(|error| Error::Registry(format!("{named} cannot be read: {error}")))?;
         let told = Hash::parse(&dist.integrity.unwrap_or_default())
             .map_err(|why| Error::Registry(format!("{named} cannot be checked: {why}")))?;
         let integrity = match package.integrity {
