@@ -41,5 +41,12 @@ suite! {
     openai by Table::remote("openai/gpt-5.5");
     claude by Table::engine("claude", "anthropic/claude-opus-5-5");
     codex by Table::engine("codex", "openai/gpt-5.5");
-    claude_rehearsal by Table::engine("claude", "test/script");
+}
+
+// An engine before the rehearsals in this process: the way is the same but for
+// its last step.
+played! { claude_rehearsal by Table::engine("claude", "test/script");
+    turns: a_call steer;
+    edges: compaction usage max_tokens;
+    faults: retried cut_in_the_answer;
 }
