@@ -1,11 +1,14 @@
 //! Starting, finding and ending sandboxes.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use hands::{Hands, Pieces, Started};
+use hands::{Hands, HandsConfig, Launcher, Pieces, Started};
 
-use crate::support::{Bench, Folder, config, no_dial, no_resolve, says};
+use crate::support::{Bench, Folder, config, lives, no_dial, no_resolve, says, signal};
 
 #[tokio::test]
 async fn an_owner_gets_one_sandbox_and_keeps_it_until_it_is_destroyed() {
@@ -53,4 +56,82 @@ async fn a_host_that_can_make_no_disks_has_sandboxes_all_the_same() {
     assert!(receipt.output.head.starts_with(b"kept\n"), "{receipt:?}");
     assert!(receipt.full_available(), "{receipt:?}");
     hands.close().await;
+}
+
+/// A launcher that notes which processes it was.
+fn noted(dir: &Path) -> Launcher {
+    let program = dir.join("launcher");
+    let (pids, real) = (dir.join("pids"), env!("CARGO_BIN_EXE_hands-launcher"));
+    let script = format!(
+        "#!/bin/sh\necho $$ >> {}\nexec {real} \"$@\"\n",
+        pids.display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    Launcher::Program(program)
+}
+
+fn pids(dir: &Path) -> Vec<i32> {
+    let text = std::fs::read_to_string(dir.join("pids")).unwrap();
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+async fn until_gone(pid: i32) {
+    while lives(pid) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn one_launcher_starts_all_and_another_comes_when_it_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let launcher = noted(dir.path());
+    let bench = Bench::with(|config| HandsConfig { launcher, ..config }).await;
+    let first = bench.sandbox("a").await;
+    let second = bench.sandbox("b").await;
+    let one = pids(dir.path());
+    assert_eq!(one.len(), 1);
+    signal(&one, "KILL");
+    until_gone(one[0]).await;
+    for sandbox in [first, second, bench.sandbox("c").await] {
+        assert_eq!(says(&sandbox, "echo works").await, "works");
+    }
+    let two = pids(dir.path());
+    assert_eq!(two.len(), 2);
+    bench.end().await;
+    until_gone(two[1]).await;
+}
+
+#[tokio::test]
+async fn a_launcher_ends_with_its_server_and_the_sandboxes_do_not() {
+    let dir = Folder::new();
+    let hold = ["hold", dir.path().to_str().unwrap(), "a", "x", "sleep 600"];
+    let mut server = Command::new(env!("CARGO_BIN_EXE_hands-launcher"))
+        .args(hold)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut id = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut id)
+        .unwrap();
+    let launcher = |pid: &i32| {
+        let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        text.windows(16).any(|part| part == b"--oc-launch-sand")
+    };
+    let found: Vec<i32> = std::fs::read_dir(format!("/proc/{}/task", server.id()))
+        .unwrap()
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap())
+        .flat_map(|text| {
+            text.split_whitespace()
+                .map(|pid| pid.parse().unwrap())
+                .collect::<Vec<_>>()
+        })
+        .filter(launcher)
+        .collect();
+    assert_eq!(found.len(), 1);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    until_gone(found[0]).await;
+    assert!(lives(dir.state(id.trim())["pid"].as_i64().unwrap() as i32));
 }
