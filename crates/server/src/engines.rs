@@ -12,6 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hands::Hands;
 use std::sync::PoisonError;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -65,8 +66,6 @@ impl Graves {
 /// Ends engines that idle, and the sandboxes of engines that are gone, until the
 /// node drains; then all of them.
 pub async fn keep(app: App) {
-    // An engine does not outlive its server: what is found is of one before.
-    end_all(&app).await;
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !app.drain.is_cancelled() {
@@ -76,23 +75,25 @@ pub async fn keep(app: App) {
             () = app.drain.cancelled() => break,
         }
         for owner in app.graves.take() {
-            end(&app, &owner).await;
+            end(&app.hands, &owner).await;
         }
     }
     // The runs hand over first: a step that may still end needs its engine.
     app.running.emptied().await;
-    end_all(&app).await;
+    end_all(&app.hands).await;
 }
 
-async fn end_all(app: &App) {
-    let owners = app.hands.owners().into_iter();
+/// Ends all brain sandboxes. An engine does not outlive its server, so what is
+/// found at a start is of one before.
+pub async fn end_all(hands: &Hands) {
+    let owners = hands.owners().into_iter();
     for owner in owners.filter(|owner| session_of(owner).is_some()) {
-        end(app, &owner).await;
+        end(hands, &owner).await;
     }
 }
 
-async fn end(app: &App, owner: &str) {
-    if let Err(error) = app.hands.destroy(owner).await {
+async fn end(hands: &Hands, owner: &str) {
+    if let Err(error) = hands.destroy(owner).await {
         tracing::warn!(%error, owner, "a brain sandbox was not ended");
     }
 }

@@ -60,6 +60,7 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
     let mut wanted = hands_config(&config);
     wanted.trust = Some(certificate);
     let hands = Arc::new(Hands::open(wanted, ways.dial(), ways.resolve(), pieces).await?);
+    engines::end_all(&hands).await;
     let models = brain::Models::new(brain_config(&config))
         .map_err(|error| ServeError::Models(error.to_string()))?;
     let graves = Arc::new(Graves::default());
