@@ -7,9 +7,7 @@ use crate::harness::{Server, each_runtime, is, script};
 
 each_runtime!(
     the_quickstart_runs_a_script_and_reports_what_it_really_printed,
-    every_file_tool_does_what_its_words_say,
     a_question_ends_the_turn_and_the_answer_begins_the_next,
-    the_last_say_is_the_result_even_if_text_follows,
     a_model_that_fails_for_good_ends_the_turn_with_words_and_the_session_goes_on,
     limits_end_turns_with_their_own_reasons,
     hostile_output_is_capped_kept_and_told,
@@ -71,8 +69,9 @@ async fn files_stay_between_calls_and_turns_and_variables_do_not() {
     assert_eq!(server.result(&session).await, "one");
 }
 
-async fn every_file_tool_does_what_its_words_say(runtime: &'static str) {
-    let server = Server::of(runtime);
+#[tokio::test]
+async fn every_file_tool_does_what_its_words_say() {
+    let server = Server::start();
     let session = server
         .play(json!([
             { "call": [
@@ -145,8 +144,9 @@ async fn a_question_ends_the_turn_and_the_answer_begins_the_next(runtime: &'stat
     assert!(messages.to_string().contains("blue"));
 }
 
-async fn the_last_say_is_the_result_even_if_text_follows(runtime: &'static str) {
-    let server = Server::of(runtime);
+#[tokio::test]
+async fn the_last_say_is_the_result_even_if_text_follows() {
+    let server = Server::start();
     let session = server
         .play(json!([
             { "call": [{ "tool": "say", "args": { "text": "first" } }, { "tool": "say", "args": { "text": "second" } }] },
