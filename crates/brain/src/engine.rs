@@ -34,7 +34,7 @@ use futures::future::BoxFuture;
 use secrecy::SecretString;
 use session::{Provider, Reply};
 
-pub use custom::{Finding, Kept};
+pub use custom::{CHECKED, Finding, Kept};
 pub use place::{DOOR, DOOR_ADDRESS, Place, Reach, Spawn, Start, Stream};
 
 use crate::count::most_tokens_since;

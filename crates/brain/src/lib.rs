@@ -31,7 +31,8 @@ mod wire;
 
 pub use count::most_tokens;
 pub use engine::{
-    DOOR, DOOR_ADDRESS, EngineConfig, Engines, Finding, Kept, Place, Reach, Spawn, Start, Stream,
+    CHECKED, DOOR, DOOR_ADDRESS, EngineConfig, Engines, Finding, Kept, Place, Reach, Spawn, Start,
+    Stream,
 };
 pub use error::{ErrorKind, ModelError};
 pub use model::{Ask, Delta, Deltas, Model, Purpose};

@@ -33,7 +33,7 @@ use super::{Alive, Engines, STARTS, with_key};
 use crate::engine::live::Gone;
 use crate::model::{Ask, Deltas, Model, Purpose};
 use crate::{ErrorKind, ModelError};
-pub use check::{Finding, Kept};
+pub use check::{CHECKED, Finding, Kept};
 pub(super) use program::Program;
 use turn::Trouble;
 

@@ -26,6 +26,9 @@ const FREE: Duration = Duration::from_secs(5);
 /// What is rehearsed: one call, and words about what came of it.
 const COMMAND: &str = "echo check";
 
+/// The sessions that are played.
+pub const CHECKED: [&str; 2] = ["check", "check_again"];
+
 /// How well a program keeps to a part of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept {
@@ -94,7 +97,7 @@ impl Engines {
         let begun = Instant::now();
         let inner = &self.0;
         let room = inner.rest.room().await;
-        let start = Program::start(runtime, "check", &inner.doors, &inner.spawn, room);
+        let start = Program::start(runtime, CHECKED[0], &inner.doors, &inner.spawn, room);
         let mut program = match start.await {
             Ok(program) => program,
             Err(gone) => {
@@ -134,7 +137,10 @@ impl Engines {
 
     /// Two turns, one after the other; whether they went well enough to go on.
     async fn turns(&self, program: &mut Program, found: &mut Findings) -> bool {
-        let first = match self.watch(program, &rehearsal("check"), Way::Whole).await {
+        let first = match self
+            .watch(program, &rehearsal(CHECKED[0]), Way::Whole)
+            .await
+        {
             Ok(watched) => watched,
             Err(why) => {
                 found.add("turn", Kept::Not, why);
@@ -144,7 +150,10 @@ impl Engines {
         judge(&first, found);
         program.turns += 1;
         let ended = first.lines.iter().any(|line| line.kind == "done");
-        match self.watch(program, &rehearsal("check"), Way::Whole).await {
+        match self
+            .watch(program, &rehearsal(CHECKED[0]), Way::Whole)
+            .await
+        {
             Ok(_) => found.add(
                 "next turn",
                 Kept::Well,
@@ -156,7 +165,7 @@ impl Engines {
     }
 
     async fn cancelled(&self, program: &mut Program, found: &mut Findings) {
-        if let Err(why) = self.watch(program, &rehearsal("check"), Way::Cut).await {
+        if let Err(why) = self.watch(program, &rehearsal(CHECKED[0]), Way::Cut).await {
             return found.add("cancel", Kept::Not, why);
         }
         let until = Instant::now() + FREE;
@@ -176,7 +185,7 @@ impl Engines {
         let Some(model) = self.for_runtime(runtime) else {
             return;
         };
-        let mut ask = rehearsal("check_again");
+        let mut ask = rehearsal(CHECKED[1]);
         let think = |ask: Ask| {
             let model = model.clone();
             async move {
@@ -205,7 +214,7 @@ impl Engines {
             Err(why) => found.add("replay", Kept::Not, why),
             Ok(reply) => replay(&first, &reply, found),
         }
-        self.end("check_again");
+        self.end(CHECKED[1]);
     }
 
     /// Plays a turn with the program.

@@ -117,6 +117,16 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    /// What starts engines knows them, and they it: nobody else would end those
+    /// that rest.
+    fn drop(&mut self) {
+        for started in self.started.lock().unwrap().iter() {
+            self.engines.end(&started.start.session);
+        }
+    }
+}
+
 /// What lives as long as an engine.
 struct Hold {
     _home: TempDir,

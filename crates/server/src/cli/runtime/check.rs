@@ -28,6 +28,18 @@ pub(in crate::cli) struct Check {
     place: Place,
 }
 
+/// Programs that were played with: ended also when the play is given up, since
+/// what starts them and what keeps them know each other.
+struct Played(Engines);
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        for session in brain::CHECKED {
+            self.0.end(session);
+        }
+    }
+}
+
 /// Plays with the program as an ordinary process of this machine.
 pub(super) async fn run(context: &Context, check: Check) -> Result<(), CliError> {
     let custom = program(check)?;
@@ -40,7 +52,8 @@ pub(super) async fn run(context: &Context, check: Check) -> Result<(), CliError>
     let spawn = process::spawn(custom, behind.clone());
     let engines = Engines::new(models, spawn, EngineConfig::default());
     let engines = behind.get_or_init(|| engines).clone();
-    let found = during(context.out, "playing with it", engines.check(&name)).await;
+    let engines = Played(engines);
+    let found = during(context.out, "playing with it", engines.0.check(&name)).await;
     report(context, &name, &found)
 }
 
