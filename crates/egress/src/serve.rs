@@ -19,6 +19,7 @@ use crate::case::{Case, Course};
 use crate::error::Error;
 use crate::rewound::Rewound;
 pub(crate) use servers::Servers;
+use stand::Stood;
 
 /// Bytes on their way between a program and the task, each way.
 const PIPE: usize = 64 * 1024;
@@ -47,17 +48,32 @@ pub(crate) fn begin(
 }
 
 async fn run(case: Case, course: Course, near: Near, server: Option<TcpStream>) {
-    // Each way is a box of its own, so that a connection takes no more memory
-    // than its way needs.
+    // Each part is a box of its own, so that a connection takes no more memory
+    // than its way needs, and none for what is behind it.
     match course {
         Course::Stand(name, hello) => {
-            Box::pin(stand::run(case, name, hello, near, server)).await;
+            let begun = Box::pin(stand::begin(case, name, hello, near, server)).await;
+            stood(begun).await;
         }
-        Course::Refuse(name, hello) => Box::pin(stand::refuse(case, name, hello, near)).await,
+        Course::Refuse(name, hello) => {
+            let begun = Box::pin(stand::refuse(case, name, hello, near)).await;
+            stood(begun).await;
+        }
         Course::Web { two } => Box::pin(exchange::web(case, two, near, server)).await,
         Course::Late(name) => late(case, &name, near, server).await,
         Course::Pass => relay(near, server).await,
         Course::Deny(_) => {}
+    }
+}
+
+async fn stood(begun: Option<Stood>) {
+    if let Some(begun) = begun {
+        let Stood {
+            exchange,
+            two,
+            near,
+        } = begun;
+        Box::pin(exchange::serve(exchange, two, near)).await;
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::exchange::{self, Exchange, Names};
+use super::exchange::{Exchange, Names};
 use super::far::Far;
 use super::servers::NoTls;
 use super::{Near, arrive};
@@ -18,32 +18,44 @@ use crate::case::Case;
 use crate::ear::Hello;
 use crate::error::Reason;
 
-/// Serves the program as `name` until either side has finished.
-pub(super) async fn run(
+/// A program that is spoken to in its host's name.
+pub(super) struct Stood {
+    pub(super) exchange: Exchange,
+    pub(super) two: bool,
+    pub(super) near: TlsStream<Near>,
+}
+
+/// Stands in for `name`, as far as both handshakes.
+pub(super) async fn begin(
     case: Case,
     name: String,
     hello: Hello,
     near: Near,
     server: Option<TcpStream>,
-) {
+) -> Option<Stood> {
     let (far, protocol) = far(&case, &name, &hello, server).await;
-    let Some(near) = greet(&case, &name, &protocol, near).await else {
-        return;
-    };
+    let near = greet(&case, &name, &protocol, near).await?;
     let two = protocol == b"h2";
-    let names = Names::Only(name);
-    exchange::serve(Exchange::new(case, names, two, Some(far)), two, near).await;
+    let exchange = Exchange::new(case, Names::Only(name), two, Some(far));
+    Some(Stood {
+        exchange,
+        two,
+        near,
+    })
 }
 
-/// Answers the program as `name` that it may not go there.
-pub(super) async fn refuse(case: Case, name: String, hello: Hello, near: Near) {
+/// Stands in for `name` to say that nobody may go there.
+pub(super) async fn refuse(case: Case, name: String, hello: Hello, near: Near) -> Option<Stood> {
     let protocol = liked(&hello);
     case.denied(&name, None, Reason::Unlisted);
-    if let Some(near) = greet(&case, &name, &protocol, near).await {
-        let two = protocol == b"h2";
-        let names = Names::Unlisted(name);
-        exchange::serve(Exchange::new(case, names, two, None), two, near).await;
-    }
+    let near = greet(&case, &name, &protocol, near).await?;
+    let two = protocol == b"h2";
+    let exchange = Exchange::new(case, Names::Unlisted(name), two, None);
+    Some(Stood {
+        exchange,
+        two,
+        near,
+    })
 }
 
 /// TLS with the program, as `name`.
