@@ -9,8 +9,10 @@
 
 mod audit;
 mod passes;
+mod stores;
 mod tokens;
 
 pub use audit::{Heard, keep};
 pub use passes::Passes;
+pub use stores::{is_gone, own_store};
 pub use tokens::Tokens;

@@ -25,6 +25,8 @@ pub struct Grants {
     pub rows: Vec<GrantRow>,
     /// All hosts that any of them lets sandboxes reach; empty if none says.
     pub allowlist: Vec<String>,
+    /// Names that no store has, or has no more.
+    pub missing: Vec<String>,
 }
 
 // A store without secrets gives one row, without a name.
@@ -32,15 +34,18 @@ const GRANTED: &str = "SELECT s.id, s.egress_allowlist, x.name, x.allowed_hosts 
     LEFT JOIN secrets x ON x.store = s.id WHERE s.org = $1 AND s.name = $2 ORDER BY x.name";
 
 impl Store {
-    /// What the stores of those names grant, as it is now. A name that no store
-    /// has grants nothing.
+    /// What the stores of those names grant, as it is now.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn grants(&self, org: &str, names: &[String]) -> Result<Grants, Error> {
         let mut grants = Grants::default();
         for name in names {
-            for row in self.db().few(GRANTED, values![org, name]).await? {
+            let rows = self.db().few(GRANTED, values![org, name]).await?;
+            if rows.is_empty() {
+                grants.missing.push(name.clone());
+            }
+            for row in rows {
                 grants.add(row)?;
             }
         }

@@ -11,6 +11,7 @@ use store::{Error, Grants, Store};
 use tokio::sync::mpsc;
 
 use super::audit::Heard;
+use super::stores::is_gone;
 use super::tokens::Tokens;
 
 /// Sessions of which is remembered what is frozen; when there are more, all are
@@ -63,7 +64,7 @@ impl Passes {
         let grants = self.granted(&known).await?;
         Ok(Pass {
             sandbox: sandbox.to_owned(),
-            egress: policy(&known.egress, &grants.allowlist),
+            egress: policy(&known.egress, &grants),
             grants: self.grants(sandbox, &grants),
             reveal: self.reveal(&known, &grants),
             audit: self.audit(session),
@@ -171,10 +172,12 @@ impl Passes {
 }
 
 /// Where a session may connect: as its agent says; a list that its stores give
-/// narrows an open one, and adds to a list.
-fn policy(wanted: &Wanted, stores: &[String]) -> Egress {
-    match (wanted, stores) {
+/// narrows an open one, and adds to a list. Where a store is gone nobody knows what
+/// it narrowed, and nothing is open.
+fn policy(wanted: &Wanted, stores: &Grants) -> Egress {
+    match (wanted, stores.allowlist.as_slice()) {
         (Wanted::None, _) => Egress::None,
+        (Wanted::Open, _) if is_gone(&stores.missing) => Egress::None,
         (Wanted::Open, []) => Egress::Open,
         (Wanted::Open, list) => Egress::Allowlist(patterns(list)),
         (Wanted::Allowlist(own), list) => Egress::Allowlist(patterns(&[own, list].concat())),
@@ -199,13 +202,31 @@ mod tests {
     fn the_lists_of_stores_narrow_what_is_open_and_add_to_a_list() {
         let (a, b) = (list(&["a.example"]), list(&["b.example"]));
         let allow = |hosts: &[&str]| Egress::Allowlist(patterns(&list(hosts)));
-        for (wanted, stores, expected) in [
-            (Wanted::Open, vec![], Egress::Open),
-            (Wanted::Open, b.clone(), allow(&["b.example"])),
-            (Wanted::None, b.clone(), Egress::None),
-            (Wanted::Allowlist(a.clone()), vec![], allow(&["a.example"])),
-            (Wanted::Allowlist(a), b, allow(&["a.example", "b.example"])),
+        let (here, gone) = (vec!["agent:agt_1".to_owned()], list(&["ci"]));
+        for (wanted, allowlist, missing, expected) in [
+            (Wanted::Open, vec![], &here, Egress::Open),
+            (Wanted::Open, b.clone(), &here, allow(&["b.example"])),
+            (Wanted::Open, vec![], &gone, Egress::None),
+            (Wanted::Open, b.clone(), &gone, Egress::None),
+            (Wanted::None, b.clone(), &here, Egress::None),
+            (
+                Wanted::Allowlist(a.clone()),
+                vec![],
+                &gone,
+                allow(&["a.example"]),
+            ),
+            (
+                Wanted::Allowlist(a),
+                b,
+                &here,
+                allow(&["a.example", "b.example"]),
+            ),
         ] {
+            let stores = Grants {
+                allowlist,
+                missing: missing.clone(),
+                ..Grants::default()
+            };
             assert_eq!(policy(&wanted, &stores), expected, "{wanted:?}");
         }
     }

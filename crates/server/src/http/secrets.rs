@@ -1,6 +1,6 @@
 //! Secrets as every face takes them: what a name, a value and a list of hosts
-//! must be, and the store that holds an agent's own. How each face spells them
-//! is told by the face.
+//! must be, and how an agent's own are kept. How each face spells them is told by
+//! the face.
 
 use egress::HostPattern;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +10,7 @@ use store::{AgentRow, NewSecret, NewSecretStore, SecretRow};
 use super::problem::{Problem, named};
 use crate::app::App;
 use crate::clock;
+use crate::gate::own_store;
 
 /// Most characters of a name.
 const NAME: usize = 128;
@@ -90,11 +91,6 @@ pub fn hosts(list: Vec<String>, field: &str) -> Result<Vec<String>, Problem> {
         }
     }
     Ok(hosts)
-}
-
-/// The name of the store that holds an agent's own secrets.
-pub fn own_store(agent: &str) -> String {
-    format!("agent:{agent}")
 }
 
 /// The agent of that id or name.

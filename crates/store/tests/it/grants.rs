@@ -51,14 +51,19 @@ async fn the_first_store_wins(bed: Bed) {
             row("shared", "OTHER", &["b.test", "a.test"]),
         ],
         allowlist: texts(&["a.test", "b.test", "c.test"]),
+        missing: texts(&["nobody's"]),
     };
     assert_eq!(store.grants(&org, &names).await.unwrap(), want);
     let turned = texts(&["shared", "own"]);
     let rows = store.grants(&org, &turned).await.unwrap().rows;
     assert!(rows.iter().all(|row| row.store == "sst_shared"), "{rows:?}");
+    let nothing = Grants {
+        missing: names.clone(),
+        ..Grants::default()
+    };
     assert_eq!(
         store.grants("org_2", &names).await.unwrap(),
-        Grants::default(),
+        nothing,
         "another org's names are nobody's"
     );
 }

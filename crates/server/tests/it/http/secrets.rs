@@ -315,6 +315,31 @@ async fn a_session_gets_its_agent_s_secrets_and_a_fork_only_if_it_is_told() {
         let made = server.post(&fork, body).await;
         assert_eq!(stores_of(&server, &id(&made["session"])).await, want);
     }
+    // What a store closed to the origin stays closed to a fork without it.
+    let store = json!({ "name": "narrow", "egressAllowlist": ["a.test"] });
+    server.post(STORES, store).await;
+    let path = format!("/v3/agents/{}", id(&agents["data"][0]));
+    let change = json!({ "secret_store": "narrow" });
+    server.send(Method::PATCH, &path, Some(change)).await;
+    let narrow = json!({ "agent": id(&agents["data"][0]), "input": "hi" });
+    let narrow = id(&server.post("/v3/sessions", narrow).await["session"]);
+    let made = server
+        .post(&format!("/v3/sessions/{narrow}/fork"), json!({}))
+        .await;
+    let snapshot = &made["session"]["agent_snapshot"];
+    assert_eq!(snapshot["egress"], json!({ "allowlist": ["a.test"] }));
+    assert_eq!(snapshot["secret_stores"], json!([]));
+
+    // A store that is gone may have closed anything.
+    let stores = server.get(STORES).await;
+    let gone = format!("{STORES}/{}", id(&stores[0]));
+    assert_eq!(stores[0]["name"], "narrow");
+    server.send(Method::DELETE, &gone, None).await;
+    let path = format!("/v3/sessions/{narrow}/fork");
+    let made = server.post(&path, json!({})).await;
+    let snapshot = &made["session"]["agent_snapshot"];
+    assert_eq!(snapshot["egress"], "none");
+
     let wrong = json!({ "inherit_secrets": "yes" });
     let error = refused(&server, Method::POST, &fork, Some(wrong), 422).await;
     assert_eq!(error["param"], "inherit_secrets");

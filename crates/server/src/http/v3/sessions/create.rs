@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use super::object::SessionObject;
 use crate::app::App;
 use crate::clock;
+use crate::gate::own_store;
 use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
 use crate::http::problem::{Code, Problem, named};
@@ -304,7 +305,7 @@ async fn freeze(
     price::needed(prices, &model, &limits)?;
     price::capped(prices, &model, &agent.policy.caps)?;
     price::allowed(app, prices, &model)?;
-    let own = secrets::own_store(&agent.id);
+    let own = own_store(&agent.id);
     Ok(Frozen {
         bounds: bounds(app, &model),
         agent: agent.id,

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use session::fact::Files;
 use session::id::Noun;
-use session::{Command, Decided, Frozen, Limits, Millis, State, decide};
+use session::{Command, Decided, Egress, Frozen, Limits, Millis, State, decide};
 use store::{NewSession, Origin, Projection, SessionRow};
 use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
@@ -16,6 +16,7 @@ use super::create::{self, Born};
 use super::object::SessionObject;
 use crate::app::App;
 use crate::clock;
+use crate::gate::is_gone;
 use crate::http::field::{Object, short};
 use crate::http::json::Sent;
 use crate::http::problem::{Code, Problem, named};
@@ -98,13 +99,15 @@ pub async fn fork(
     let now = clock::now();
     let id = clock::fresh(Noun::Session);
     let Decided { drafts, state } = all(&id, &row.frozen, &before, commands, now)?;
+    let inherit = wanted.inherit_secrets.unwrap_or_default();
+    let frozen = frozen(app, &org, row.frozen, inherit).await?;
     let new = NewSession {
-        project: Projection::of(&row.frozen, &before, &state, now),
+        project: Projection::of(&frozen, &before, &state, now),
         id,
         org,
         key,
         once,
-        frozen: frozen(row.frozen, wanted.inherit_secrets.unwrap_or_default()),
+        frozen,
         metadata,
         at: now,
         drafts,
@@ -164,15 +167,39 @@ async fn files(app: &App, row: &SessionRow, at: u64) -> Result<Option<Files>, Pr
 }
 
 /// What a fork keeps of its origin: it may be made to try something, so it has no
-/// secrets unless it is asked for.
-fn frozen(origin: Frozen, inherit_secrets: bool) -> Frozen {
-    Frozen {
-        secret_stores: if inherit_secrets {
-            origin.secret_stores
-        } else {
-            Vec::new()
+/// secrets unless it is asked for. What its origin's stores closed stays closed.
+async fn frozen(
+    app: &App,
+    org: &str,
+    origin: Frozen,
+    inherit_secrets: bool,
+) -> Result<Frozen, Problem> {
+    if inherit_secrets || origin.secret_stores.is_empty() {
+        return Ok(origin);
+    }
+    let granted = app.store.grants(org, &origin.secret_stores).await?;
+    Ok(Frozen {
+        egress: match origin.egress {
+            Egress::Open if is_gone(&granted.missing) => Egress::None,
+            egress => reach(egress, granted.allowlist),
         },
+        secret_stores: Vec::new(),
         ..origin
+    })
+}
+
+/// What may be reached with stores that have this list, once they are gone.
+fn reach(egress: Egress, stores: Vec<String>) -> Egress {
+    match egress {
+        Egress::None => Egress::None,
+        Egress::Open if stores.is_empty() => Egress::Open,
+        Egress::Open => Egress::Allowlist(stores),
+        Egress::Allowlist(mut own) => {
+            let new = stores.into_iter().filter(|host| !own.contains(host));
+            let new: Vec<String> = new.collect();
+            own.extend(new);
+            Egress::Allowlist(own)
+        }
     }
 }
 
@@ -216,6 +243,25 @@ fn all(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_stores_of_the_origin_closed_stays_closed() {
+        let list = |hosts: &[&str]| hosts.iter().map(|host| (*host).to_owned()).collect();
+        let only = |hosts: &[&str]| Egress::Allowlist(list(hosts));
+        for (origin, stores, want) in [
+            (Egress::Open, vec![], Egress::Open),
+            (Egress::Open, list(&["a.test"]), only(&["a.test"])),
+            (Egress::None, list(&["a.test"]), Egress::None),
+            (only(&["a.test"]), vec![], only(&["a.test"])),
+            (
+                only(&["a.test"]),
+                list(&["b.test", "a.test"]),
+                only(&["a.test", "b.test"]),
+            ),
+        ] {
+            assert_eq!(reach(origin, stores), want);
+        }
+    }
 
     #[test]
     fn a_fork_is_within_the_log() {
