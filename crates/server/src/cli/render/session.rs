@@ -37,6 +37,8 @@ pub(super) fn note(paint: Paint, kind: &str, body: &Value) -> Option<String> {
         "session.handed_over" => paint.dim("handed over to another run"),
         "model.cut" => paint.dim("model call cut"),
         "sandbox.restored" => restored(paint, body),
+        "egress.granted" => paint.dim(&format!("secret let out · {}", gated(body))),
+        "egress.denied" => paint.yellow(&format!("not let out · {}", gated(body))),
         _ => return None,
     })
 }
@@ -61,6 +63,22 @@ fn limits(limits: &Value) -> String {
         "none".to_owned()
     } else {
         all.join(", ")
+    }
+}
+
+/// Where something wanted to go, with which secret, why not, and how often.
+fn gated(body: &Value) -> String {
+    let word = |name: &str| clean(body[name].as_str().unwrap_or_default());
+    let mut line = format!("{}:{}", word("host"), body["port"].as_u64().unwrap_or(0));
+    if body["secret"].is_string() {
+        line = format!("{} to {line}", word("secret"));
+    }
+    if body["reason"].is_string() {
+        line = format!("{line}: {}", word("reason"));
+    }
+    match body["times"].as_u64().unwrap_or(1) {
+        0 | 1 => line,
+        times => format!("{line} · {} times", number(times)),
     }
 }
 

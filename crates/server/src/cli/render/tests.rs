@@ -122,6 +122,12 @@ sandbox.restored internal {"checkpoint_id":"ckp_1","as_of_seq":9,"reason":"woken
 sandbox.restored internal {"checkpoint_id":null,"as_of_seq":0,"reason":"lost"}
 03:04:05  sandbox is new · lost, no files to restore
 
+egress.granted internal {"host":"api.example.com","port":443,"secret":"KEY","times":1}
+03:04:05  secret let out · KEY to api.example.com:443
+
+egress.denied internal {"host":"10.0.0.1","port":80,"reason":"private","times":1234}
+03:04:05  not let out · 10.0.0.1:80: private · 1,234 times
+
 error.model user {"code":"auth","message":"bad key","retriable":true}
 03:04:05  error.model (auth): bad key Sending the message again may help.
 
