@@ -38,7 +38,7 @@ pub use error::{ErrorKind, ModelError};
 pub use model::{Ask, Delta, Deltas, Model, Purpose};
 pub use models::{BrainConfig, ConfigError, Models};
 pub use patience::Patience;
-pub use prompt::{compaction_prompt, native_prompt};
+pub use prompt::{SKILLS_FOLDER, compaction_prompt, native_prompt};
 pub use rehearsal::Rehearsal;
 pub use serve::rehearse_router;
 

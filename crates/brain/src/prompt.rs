@@ -1,5 +1,7 @@
 //! The platform's own words to a model: few, and frozen with the session.
 
+use session::Skill;
+
 /// What goes before an agent's own prompt. Changing it changes only sessions
 /// that start later.
 const PREAMBLE: &str = "\
@@ -27,13 +29,39 @@ Open: what is left to do and the next step; questions of the user that are not a
 
 Be exact and complete rather than elegant. Do not continue the work itself.";
 
-/// The system prompt of a session, for an agent whose own prompt is this.
+/// What goes before the list of skills.
+const SKILLS: &str = "\
+Skills are folders with instructions, and sometimes programs, for certain kinds of work. You have those below. When \
+one fits what you are about to do, read its SKILL.md first and follow it; paths that it names start at its folder.";
+
+/// The folder of a sandbox that holds a folder for each skill.
+pub const SKILLS_FOLDER: &str = "/skills";
+
+/// The system prompt of a session, for an agent with these skills whose own
+/// prompt is this.
 #[must_use]
-pub fn native_prompt(agent: &str) -> String {
-    match agent.trim() {
-        "" => PREAMBLE.to_owned(),
-        agent => format!("{PREAMBLE}\n\n{agent}"),
+pub fn native_prompt(agent: &str, skills: &[Skill]) -> String {
+    let mut prompt = PREAMBLE.to_owned();
+    if !skills.is_empty() {
+        prompt.push_str("\n\n");
+        prompt.push_str(SKILLS);
+        prompt.extend(skills.iter().map(line));
     }
+    if !agent.trim().is_empty() {
+        prompt.push_str("\n\n");
+        prompt.push_str(agent.trim());
+    }
+    prompt
+}
+
+/// One skill of the list.
+fn line(skill: &Skill) -> String {
+    let Skill { name, description } = skill;
+    let about = description.as_deref().map(|text| format!(": {text}"));
+    format!(
+        "\n- {name} ({SKILLS_FOLDER}/{name}/SKILL.md){}",
+        about.unwrap_or_default()
+    )
 }
 
 /// The request for a summary that a caller puts at the end of a conversation
@@ -49,9 +77,24 @@ mod tests {
 
     #[test]
     fn the_agents_own_prompt_comes_last_and_whole() {
-        let prompt = native_prompt("  You fix bugs.\n\nBe kind. ");
-        assert!(prompt.ends_with("\n\nYou fix bugs.\n\nBe kind."));
-        assert_eq!(native_prompt(" \n"), PREAMBLE);
+        let prompt = native_prompt("  You fix bugs.\n\nBe kind. ", &[]);
+        assert_eq!(prompt, format!("{PREAMBLE}\n\nYou fix bugs.\n\nBe kind."));
+        assert_eq!(native_prompt(" \n", &[]), PREAMBLE);
+    }
+
+    #[test]
+    fn each_skill_is_told_with_its_name_its_file_and_what_it_is_for() {
+        let skill = |name: &str, description: Option<&str>| Skill {
+            name: name.to_owned(),
+            description: description.map(str::to_owned),
+        };
+        let skills = [skill("plain", None), skill("triage", Some("Sorts issues."))];
+        let prompt = native_prompt("Be kind.", &skills);
+        let told = "\n- plain (/skills/plain/SKILL.md)\n- triage (/skills/triage/SKILL.md): Sorts issues.\n\nBe kind.";
+        assert!(
+            prompt.starts_with(PREAMBLE) && prompt.ends_with(told),
+            "{prompt}"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod agent;
 mod agent_secret;
+mod agent_skills;
 mod api;
 mod context;
 mod credential;
@@ -23,6 +24,7 @@ mod logging;
 mod login;
 mod options;
 mod out;
+mod pack;
 mod paint;
 mod policy;
 mod progress;

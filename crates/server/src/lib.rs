@@ -15,6 +15,7 @@
 //!   outside only.
 //! * [`points`] are the moments at which a drill may crash a process.
 //! * [`runtimes`] are the engines and programs installed beside us.
+//! * [`skills`] are checked, and written into sandboxes.
 //! * [`cli`] is a client of the HTTP face like any other.
 
 pub mod app;
@@ -35,5 +36,6 @@ pub mod outside;
 pub mod points;
 pub mod prompts;
 pub mod runtimes;
+pub mod skills;
 pub mod sweep;
 pub mod tools;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use session::Frozen;
 use session::tool::{self, Tool};
 
 /// The tools, and the words around an agent's own prompt.
@@ -25,9 +26,11 @@ impl Prompts {
         self.tools.clone()
     }
 
-    /// The system prompt for an agent whose own prompt is this.
+    /// The system prompt of a session: the platform's words, its skills, and its
+    /// agent's own prompt.
     #[must_use]
-    pub fn system(&self, agent: &str) -> Arc<str> {
-        brain::native_prompt(agent).into()
+    pub fn system(&self, frozen: &Frozen) -> Arc<str> {
+        let skills = frozen.skills.as_ref().map(|skills| &skills.list[..]);
+        brain::native_prompt(&frozen.prompt, skills.unwrap_or_default()).into()
     }
 }

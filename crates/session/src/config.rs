@@ -47,6 +47,29 @@ pub struct Frozen {
     /// tokens; where two hold a secret of one name, the first counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secret_stores: Vec<String>,
+    /// The skills of the agent's revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skills: Option<Skills>,
+}
+
+/// The skills of a session: what its model is told of them. Their files are
+/// found by the digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skills {
+    /// `sha256:` and the hex digest of the bundle of files.
+    pub digest: String,
+    /// The skills, by name.
+    pub list: Vec<Skill>,
+}
+
+/// A skill: a folder of instructions and programs for one kind of work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skill {
+    /// The name of its folder.
+    pub name: String,
+    /// What it is for, on one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// What the sandboxes of a session may reach. Private addresses are closed to

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use session::{Limits, Millis};
 
 use crate::db::{Row, Value, values};
-use crate::{Cursor, Error, Listed, NewCredential, Page, Store};
+use crate::{Bundle, Cursor, Error, Listed, NewCredential, Page, Store};
 use change::{apply, attach, one};
 use create::create;
 pub use policy::Policy;
@@ -95,17 +95,21 @@ pub struct RevisionRow {
     pub model: String,
     /// When it was made.
     pub created: Millis,
+    /// Its skills.
+    pub skills: Option<Bundle>,
 }
 
 /// A change of an agent; `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct AgentChange {
-    /// A fresh id, for the revision that a new prompt or model makes.
+    /// A fresh id, for the revision that a new prompt, model or bundle of skills makes.
     pub revision: String,
     /// A new prompt and its hash.
     pub prompt: Option<(String, String)>,
     /// A new model.
     pub model: Option<String>,
+    /// Other skills; `Some(None)` for none.
+    pub skills: Option<Option<Bundle>>,
     /// Another credential; `Some(None)` for the org's default.
     pub credential: Option<Option<String>>,
     /// Other limits.
@@ -119,8 +123,8 @@ pub struct AgentChange {
     pub at: Millis,
 }
 
-const NUMBERED: &str = "INSERT INTO revisions (agent, number, id, prompt, prompt_hash, model, created) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const NUMBERED: &str = "INSERT INTO revisions (agent, number, id, prompt, prompt_hash, model, created, skills) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const INSERT: &str = "INSERT INTO agents (id, org, name, runtime, credential, limits, revision, created, updated, policy) \
     VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7, $8) ON CONFLICT (org, name) WHERE deleted IS NULL DO NOTHING";
 const CHANGE: &str = "UPDATE agents SET credential = $1, limits = $2, revision = $3, updated = $4, policy = $5 \
@@ -133,7 +137,7 @@ macro_rules! columns {
     ($where:literal) => {
         concat!(
             "SELECT a.id, a.org, a.name, a.runtime, a.credential, a.limits, a.policy, a.created, a.updated, ",
-            "r.id, r.number, r.prompt, r.prompt_hash, r.model, r.created FROM agents a ",
+            "r.id, r.number, r.prompt, r.prompt_hash, r.model, r.created, r.skills FROM agents a ",
             "JOIN revisions r ON r.agent = a.id AND r.number = a.revision WHERE a.org = $1 AND a.deleted IS NULL",
             $where
         )
@@ -162,6 +166,10 @@ fn read(mut row: Row) -> Result<AgentRow, Error> {
             prompt_hash: row.text()?,
             model: row.text()?,
             created: row.millis()?,
+            skills: row
+                .opt_text()?
+                .map(|text| part(&text, "its skills"))
+                .transpose()?,
         },
     })
 }
@@ -224,7 +232,8 @@ impl Store {
         }))
     }
 
-    /// Changes an agent; a new prompt or model makes a revision and activates it.
+    /// Changes an agent; a new prompt, model or bundle of skills makes a
+    /// revision and activates it.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the org has no such agent.

@@ -110,13 +110,63 @@ export interface AgentSecret {
   updatedAt: string
 }
 
-/** All agents of the key's org. */
-export class Agents {
+/** The skills of an agent's active revision. */
+export interface AgentSkills {
+  /** That revision. */
+  revision: { id: string; number: number; digest: string } | null
+  /** Names their files; null without skills. */
+  skillBundleDigest: string | null
+  /** The skills, by name; `mode` is a number such as 33188 (a plain file, 0644). */
+  skills: { name: string; description: string | null; files: { path: string; mode: number; size: number }[] }[]
+}
+
+/** What became of a change of an agent's skills. */
+export interface DeployResult {
+  /** Names the deployment. */
+  deployId: string
+  /** `ready`. */
+  state: string
+  /** `deduped`: it was so already. */
+  result: 'created' | 'deduped' | (string & {})
+  /** The revision that is active now. */
+  revision: { id: string; number: number; digest: string; active: boolean } | null
+}
+
+/** Folders of instructions and programs, which an agent's sessions find in `/skills`. */
+export class AgentSkillsOf {
   readonly #http: Http
 
   /** @internal */
   constructor(http: Http) {
     this.#http = http
+  }
+
+  /** The skills of an agent. */
+  get(id: string): Promise<AgentSkills> {
+    return this.#http.json('GET', `/agents/${segment(id)}/skills`)
+  }
+
+  /** Replaces the skills of an agent by those of a zip archive; sessions that live keep theirs. */
+  put(id: string, zip: Blob | Uint8Array<ArrayBuffer> | ArrayBuffer): Promise<DeployResult> {
+    return this.#http.json('PUT', `/agents/${segment(id)}/skills`, { zip, repeatable: true })
+  }
+
+  /** Takes the skills of an agent away. */
+  delete(id: string): Promise<DeployResult> {
+    return this.#http.json('DELETE', `/agents/${segment(id)}/skills`, { repeatable: true })
+  }
+}
+
+/** All agents of the key's org. */
+export class Agents {
+  readonly #http: Http
+  /** Their skills. */
+  readonly skills: AgentSkillsOf
+
+  /** @internal */
+  constructor(http: Http) {
+    this.#http = http
+    this.skills = new AgentSkillsOf(http)
   }
 
   /** Makes an agent, or gives the one of that name if it is the same. */

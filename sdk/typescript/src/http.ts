@@ -41,6 +41,8 @@ export interface Call {
   query?: object | undefined
   /** The JSON body, in camelCase. */
   body?: unknown
+  /** A zip archive as the body. */
+  zip?: Blob | Uint8Array<ArrayBuffer> | ArrayBuffer | undefined
   /** Sent as `Idempotency-Key`. */
   idempotencyKey?: string | undefined
   /** Whether a write may be sent again after a failure. Reads always may. */
@@ -144,6 +146,10 @@ export class Http {
   #init(method: string, call: Call, extra: Record<string, string> = {}): RequestInit {
     const headers: Record<string, string> = { Authorization: `Bearer ${this.#key}`, ...extra }
     if (call.idempotencyKey) headers['Idempotency-Key'] = call.idempotencyKey
+    if (call.zip !== undefined) {
+      headers['Content-Type'] = 'application/zip'
+      return { method, headers, body: call.zip }
+    }
     if (call.body === undefined) return { method, headers }
     headers['Content-Type'] = 'application/json'
     return { method, headers, body: JSON.stringify(this.#plain ? call.body : toWire(call.body)) }

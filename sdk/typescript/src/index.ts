@@ -4,7 +4,7 @@ export { connectSession, type ConnectSessionOptions } from './connect.js'
 export type { ConnectionOptions } from './http.js'
 
 export { Agents } from './agents.js'
-export type { Agent, AgentSecret, CreateAgentParams, Egress, Runtime, UpdateAgentParams } from './agents.js'
+export type { Agent, AgentSecret, AgentSkills, CreateAgentParams, DeployResult, Egress, Runtime, UpdateAgentParams } from './agents.js'
 export { Credentials } from './credentials.js'
 export type { CreateCredentialParams, Credential, CredentialId, CredentialRef } from './credentials.js'
 export { SecretStore } from './secret-store.js'

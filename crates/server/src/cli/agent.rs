@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::agent_secret::{self, AgentSecretCommand};
+use super::agent_skills::{self, AgentSkillsCommand};
 use super::api::{Api, Ask};
 use super::context::{Context, field, moment};
 use super::error::{CliError, Refused};
@@ -32,6 +33,9 @@ pub(super) enum AgentCommand {
     /// An agent's own secrets, for its sandboxes
     #[command(subcommand, visible_alias = "secrets")]
     Secret(AgentSecretCommand),
+    /// An agent's skills, which its sessions find in their sandboxes
+    #[command(subcommand, visible_alias = "skill")]
+    Skills(AgentSkillsCommand),
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +134,7 @@ pub(super) async fn run(context: &Context, command: AgentCommand) -> Result<(), 
         }
         AgentCommand::Update(update) => self::update(context, &update).await,
         AgentCommand::Secret(command) => agent_secret::run(context, command).await,
+        AgentCommand::Skills(command) => agent_skills::run(context, command).await,
         AgentCommand::Delete(one) => {
             let path = path(context, one.reference()).await?;
             context

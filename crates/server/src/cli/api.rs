@@ -42,9 +42,16 @@ pub(super) struct Ask<'a> {
     method: Method,
     path: String,
     query: Vec<(&'a str, String)>,
-    body: Option<Value>,
+    body: Option<Body>,
     idempotency: Option<String>,
     after: Option<u64>,
+}
+
+/// What a request carries.
+#[derive(Debug, Clone)]
+enum Body {
+    Json(Value),
+    Zip(bytes::Bytes),
 }
 
 impl<'a> Ask<'a> {
@@ -68,7 +75,13 @@ impl<'a> Ask<'a> {
     }
 
     pub(super) fn body(mut self, body: Value) -> Self {
-        self.body = Some(body);
+        self.body = Some(Body::Json(body));
+        self
+    }
+
+    /// An archive as the body.
+    pub(super) fn zip(mut self, archive: Vec<u8>) -> Self {
+        self.body = Some(Body::Zip(archive.into()));
         self
     }
 
@@ -201,7 +214,10 @@ impl Api {
             request = request.header("last-event-id", seq);
         }
         match &ask.body {
-            Some(body) => request.json(body),
+            Some(Body::Json(body)) => request.json(body),
+            Some(Body::Zip(archive)) => request
+                .header("content-type", "application/zip")
+                .body(archive.clone()),
             None => request,
         }
     }

@@ -107,8 +107,9 @@ impl Run {
         self.stage
             .enter(What::Sandbox, within, "the call is reported as not run");
         let (app, state) = (self.app.clone(), self.fold.state.clone());
+        let frozen = self.frozen.clone();
         let (session, stage) = (self.session.clone(), self.stage.clone());
-        let mut starting = std::pin::pin!(app.files.start(&app, &session, &state));
+        let mut starting = std::pin::pin!(app.files.start(&app, &session, &frozen, &state));
         let started = tokio::select! {
             biased;
             started = &mut starting => started,

@@ -62,7 +62,7 @@ impl Run {
         }
         Ask {
             model: self.frozen.model.clone(),
-            system: self.app.prompts.system(&self.frozen.prompt),
+            system: self.app.prompts.system(&self.frozen),
             tools: self.app.prompts.tools(),
             items,
             max_tokens: self.frozen.bounds.max_tokens,

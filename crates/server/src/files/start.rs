@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use hands::{Error, Obtained, Sandbox};
 use session::fact::Restored;
-use session::{Command, State};
+use session::{Command, Frozen, State};
 use store::Checkpoint;
 
 use super::Files;
 use crate::app::App;
 use crate::clock;
+use crate::skills;
 
 /// What the model is told first when it gets an empty sandbox in place of a
 /// lost one.
@@ -40,7 +41,13 @@ impl Files {
     ///
     /// # Errors
     /// Those of a start; a checkpoint that is damaged is passed over.
-    pub async fn start(&self, app: &App, session: &str, state: &State) -> Result<Fresh, Error> {
+    pub async fn start(
+        &self,
+        app: &App,
+        session: &str,
+        frozen: &Frozen,
+        state: &State,
+    ) -> Result<Fresh, Error> {
         let _lock = self.lock(session).await;
         self.end(app, session).await;
         let mut skipped = Vec::new();
@@ -60,6 +67,7 @@ impl Files {
             }
         }
         let obtained = obtain(app, session, None).await?;
+        skills::place(app, session, frozen, &*obtained.sandbox).await?;
         let first = state.sandbox.is_none() && !state.hibernated && skipped.is_empty();
         if first && state.checkpoint.is_none() {
             return Ok(Fresh {

@@ -40,7 +40,6 @@ pub const UNBUILT: &[(&str, &str, Asks)] = &[
         Asks::Org,
     ),
     ("/v3/agents/{id}/activations", "GET", Asks::Org),
-    ("/v3/agents/{id}/skills", "GET PUT DELETE", Asks::Org),
     (
         "/v3/agents/{id}/deployment-source",
         "POST GET DELETE",

@@ -9,6 +9,7 @@ mod local;
 mod login;
 mod runtime;
 mod secrets;
+mod skills;
 mod vault;
 
 use std::io::Write;

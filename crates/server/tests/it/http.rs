@@ -15,6 +15,7 @@ mod ops;
 mod policy;
 mod secrets;
 mod sessions;
+mod skills;
 mod stream;
 mod unbuilt;
 mod usage;

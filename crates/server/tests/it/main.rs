@@ -15,6 +15,7 @@ mod http;
 mod libraries;
 mod runtimes;
 mod secrets;
+mod skills;
 mod steering;
 mod tidy;
 mod turns;

@@ -210,6 +210,19 @@ fn the_configuration_that_rows_hold() {
     let narrow = session::Frozen {
         egress: session::Egress::Allowlist(vec!["*.github.com".to_owned()]),
         secret_stores: vec!["agent:agt_1".to_owned()],
+        skills: Some(session::Skills {
+            digest: "sha256:01".to_owned(),
+            list: vec![
+                session::Skill {
+                    name: "plain".to_owned(),
+                    description: None,
+                },
+                session::Skill {
+                    name: "triage".to_owned(),
+                    description: Some("Sorts issues.".to_owned()),
+                },
+            ],
+        }),
         ..frozen(Limits::default())
     };
     let closed = session::Frozen {

@@ -164,6 +164,7 @@ pub fn frozen(limits: Limits) -> Frozen {
         caps: session::Caps::default(),
         egress: session::Egress::Open,
         secret_stores: Vec::new(),
+        skills: None,
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) async fn attach(
     Ok(change)
 }
 
-/// Writes the change, and a revision if prompt or model are new.
+/// Writes the change, and a revision if prompt, model or skills are new.
 pub(super) async fn apply(
     tx: &mut Tx<'_>,
     before: AgentRow,
@@ -86,8 +86,9 @@ pub(super) async fn apply(
         .prompt
         .unwrap_or_else(|| (active.prompt.clone(), active.prompt_hash.clone()));
     let model = change.model.unwrap_or_else(|| active.model.clone());
+    let skills = change.skills.unwrap_or_else(|| active.skills.clone());
     let mut number = active.number;
-    if prompt != active.prompt || model != active.model {
+    if prompt != active.prompt || model != active.model || skills != active.skills {
         number += 1;
         let revision = values![
             &before.id,
@@ -96,7 +97,8 @@ pub(super) async fn apply(
             prompt.into_bytes(),
             hash,
             model,
-            change.at
+            change.at,
+            skills.as_ref().map(json)
         ];
         tx.exec(NUMBERED, &revision).await?;
     }

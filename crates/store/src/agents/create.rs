@@ -39,7 +39,8 @@ pub(super) async fn create(
             prompt,
             &new.prompt_hash,
             &new.model,
-            new.at
+            new.at,
+            None::<String>
         ];
         tx.exec(NUMBERED, &revision).await?;
     }

@@ -20,12 +20,12 @@ both!(
     agents_are_listed_newest_first,
 );
 
-async fn org(store: &Store) -> String {
+pub async fn org(store: &Store) -> String {
     store.bootstrap("osb_1", false, Millis(1)).await.unwrap();
     store.orgs().await.unwrap().remove(0).id
 }
 
-fn agent(org: &str, id: &str) -> NewAgent {
+pub fn agent(org: &str, id: &str) -> NewAgent {
     NewAgent {
         id: id.to_owned(),
         revision: format!("rev_{id}"),

@@ -78,7 +78,7 @@ impl Bed {
         .await
     }
 
-    fn options(&self, master: u8, passed: Option<store::Passed>) -> Options {
+    pub fn options(&self, master: u8, passed: Option<store::Passed>) -> Options {
         Options {
             database: self.database.clone(),
             blobs: self.folder.path().join("blobs"),
@@ -107,6 +107,7 @@ pub fn frozen() -> Frozen {
         caps: session::Caps::default(),
         egress: session::Egress::Open,
         secret_stores: Vec::new(),
+        skills: None,
     }
 }
 

@@ -36,6 +36,7 @@ mod quota;
 mod rotation;
 mod sealed;
 mod secret_stores;
+mod skills;
 mod sweep;
 #[path = "../../src/testing.rs"]
 mod testing;

@@ -22,6 +22,8 @@ const calls = [
     'PUT', '/v3/agents/agt_1/secrets/A_B', { value: 'v', allowed_hosts: ['a.test'] }],
   ['agents.secrets', (oc) => oc.agents.secrets('agt_1'), 'GET', '/v3/agents/agt_1/secrets'],
   ['agents.deleteSecret', (oc) => oc.agents.deleteSecret('agt_1', 'A'), 'DELETE', '/v3/agents/agt_1/secrets/A'],
+  ['agents.skills.get', (oc) => oc.agents.skills.get('agt_1'), 'GET', '/v3/agents/agt_1/skills'],
+  ['agents.skills.delete', (oc) => oc.agents.skills.delete('agt_1'), 'DELETE', '/v3/agents/agt_1/skills'],
   ['sessions.fork with secrets', (oc) => oc.sessions.fork('ses_1', { inheritSecrets: true }),
     'POST', '/v3/sessions/ses_1/fork', { inherit_secrets: true }],
   ['credentials.create', (oc) => oc.credentials.create({ key: 'k', isDefault: true }),

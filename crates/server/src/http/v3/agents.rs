@@ -6,6 +6,7 @@ mod object;
 mod policy;
 pub mod runtime;
 mod secrets;
+mod skills;
 mod wanted;
 
 use axum::Json;
@@ -34,6 +35,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(create, list))
         .routes(routes!(get, update, delete))
         .merge(secrets::routes())
+        .merge(skills::routes())
 }
 
 /// Which agents.

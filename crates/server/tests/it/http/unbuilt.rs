@@ -16,7 +16,6 @@ async fn a_route_that_is_not_built_is_refused_by_name_after_the_key_was_checked(
         ("GET", "/v3/agents/agt_1/deployments/dep_1/logs"),
         ("GET POST", "/v3/agents/agt_1/revisions"),
         ("POST", "/v3/agents/agt_1/revisions/1/activate"),
-        ("GET PUT DELETE", "/v3/agents/agt_1/skills"),
         ("GET POST DELETE", "/v3/agents/agt_1/deployment-source"),
         ("GET POST", "/v3/agents/agt_1/schedules"),
         ("POST", "/v3/agents/agt_1/schedules/sch_1/fire"),

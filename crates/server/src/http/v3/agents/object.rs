@@ -69,6 +69,21 @@ pub struct RevisionObject {
     digest: String,
 }
 
+impl RevisionObject {
+    /// The revision of that row. Its digest covers what it does: prompt, model, skills.
+    pub fn new(row: &RevisionRow) -> Self {
+        let mut text = format!("{}\n{}", row.prompt_hash, row.model);
+        if let Some(bundle) = &row.skills {
+            text = format!("{text}\n{}", bundle.digest);
+        }
+        Self {
+            id: row.id.clone(),
+            number: row.number,
+            digest: hash(&text),
+        }
+    }
+}
+
 /// A page of agents, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AgentPage {
@@ -81,6 +96,7 @@ pub struct AgentPage {
 impl AgentObject {
     /// The agent of that row.
     pub fn new(row: AgentRow, config: &Config) -> Self {
+        let active_revision = RevisionObject::new(&row.active);
         let RevisionRow {
             id: revision,
             number,
@@ -89,7 +105,6 @@ impl AgentObject {
             model,
             ..
         } = row.active;
-        let digest = hash(&format!("{prompt_hash}\n{model}"));
         Self {
             // The form a host name could have: no underscore.
             invoke_url: format!("{}/agents/{}", config.node.url(), row.id.replace('_', "-")),
@@ -101,12 +116,8 @@ impl AgentObject {
             runtime: row.runtime,
             credential_id: row.credential,
             revision: number,
-            active_revision_id: revision.clone(),
-            active_revision: RevisionObject {
-                id: revision,
-                number,
-                digest,
-            },
+            active_revision_id: revision,
+            active_revision,
             limits: row.limits.into(),
             on_interrupt: policy::shown(&row.policy.on_interrupt),
             caps: row.policy.caps.into(),
@@ -147,6 +158,7 @@ mod tests {
                 prompt_hash: "sha256:00".into(),
                 model: model.into(),
                 created: Millis(0),
+                skills: None,
             },
         }
     }
@@ -166,7 +178,14 @@ mod tests {
             "on_interrupt": "report", "caps": {}, "egress": "open", "secret_store": null,
             "created_at": "1970-01-01T00:00:00.000Z", "updated_at": "1970-01-01T00:00:00.001Z" });
         assert_eq!(agent, want);
-        let other = serde_json::to_value(AgentObject::new(row("test/script"), &config)).unwrap();
-        assert_ne!(other["active_revision"]["digest"], digest);
+        let mut skilled = row("test/demo");
+        skilled.active.skills = Some(store::Bundle {
+            digest: "sha256:01".into(),
+            skills: Vec::new(),
+        });
+        for other in [row("test/script"), skilled] {
+            let other = serde_json::to_value(AgentObject::new(other, &config)).unwrap();
+            assert_ne!(other["active_revision"]["digest"], digest);
+        }
     }
 }

@@ -191,6 +191,7 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
             .transpose()?
             .map(|text| (text.clone(), hash(&text))),
         model: model.map(|model| model.to_string()),
+        skills: None,
         credential: sent.has("credential").then_some(found),
         limits,
         policy: Some(policy),

@@ -323,7 +323,20 @@ async fn freeze(
         secret_stores: std::iter::once(own)
             .chain(agent.policy.secret_store)
             .collect(),
+        skills: agent.active.skills.map(told),
     })
+}
+
+/// What a session's model is told of the skills of its agent.
+fn told(bundle: store::Bundle) -> session::Skills {
+    let skill = |row: store::SkillRow| session::Skill {
+        name: row.name,
+        description: row.description,
+    };
+    session::Skills {
+        digest: bundle.digest,
+        list: bundle.skills.into_iter().map(skill).collect(),
+    }
 }
 
 /// The platform's own limits: the operator's where set, else the model's.

@@ -20,5 +20,6 @@ pub fn frozen() -> Frozen {
         caps: Caps::default(),
         egress: session::Egress::Open,
         secret_stores: Vec::new(),
+        skills: None,
     }
 }
