@@ -156,3 +156,14 @@ test('connectSession sends nothing, then the client token', async (t) => {
   assert.deepEqual(await own.steer('hi'), { id: 'evt_2', seq: 2 })
   assert.equal(requests[0].headers.authorization, 'Bearer ct_1')
 })
+
+test('an archive of skills goes as it is, and the answer comes in camelCase', async (t) => {
+  const answer = { deploy_id: 'dep_1', state: 'ready', result: 'created', revision: { id: 'rev_1', number: 2, digest: 'd', active: true } }
+  const { url, requests } = await serve(t, json(answer))
+  // A body the test's server can read, too.
+  const zip = new TextEncoder().encode('"archive"')
+  const made = await (await on(url)).agents.skills.put('agt_1', zip)
+  assert.deepEqual([made.deployId, made.revision.number], ['dep_1', 2])
+  const { method, headers, text } = requests[0]
+  assert.deepEqual([method, requests[0].url, headers['content-type'], text], ['PUT', '/v3/agents/agt_1/skills', 'application/zip', '"archive"'])
+})
