@@ -77,7 +77,7 @@ pub async fn carry<E>(
             return Ok(carried(row, None, false));
         }
         match append(app, &row, decided, now, &to).await {
-            Ok(state) => return Ok(carried(after(row, state), first, false)),
+            Ok(state) => return Ok(carried(in_state(row, state), first, false)),
             Err(Error::Replayed { seq }) => return Ok(carried(row, Some(seq), true)),
             Err(Error::Stale { .. }) => {}
             Err(error) => return Err(NotCarried::Store(error)),
@@ -119,8 +119,9 @@ async fn append(
     Ok(state)
 }
 
-/// The row after its state became this one.
-fn after(row: SessionRow, state: State) -> SessionRow {
+/// The row as it is with that state.
+#[must_use]
+pub fn in_state(row: SessionRow, state: State) -> SessionRow {
     SessionRow {
         status: state.phase().name().to_owned(),
         head: state.head,

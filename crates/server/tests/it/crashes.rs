@@ -8,10 +8,7 @@ use crate::harness::{Server, each_runtime, is, script};
 
 each_runtime!(
     a_command_that_runs_through_a_crash_runs_once_and_its_output_is_whole,
-    a_finished_call_is_never_repeated_and_the_log_stays_gapless,
     a_call_whose_sandbox_died_with_the_server_is_reported_not_repeated,
-    sessions_that_were_queued_or_thinking_go_on_after_a_restart,
-    a_drain_hands_over_within_its_time_and_a_restart_goes_on,
 );
 
 /// A server whose leases run out soon, since a killed one cannot give them back.
@@ -67,8 +64,9 @@ async fn a_command_that_runs_through_a_crash_runs_once_and_its_output_is_whole(
     assert_eq!(done[1]["body"]["output"], "begun\n1");
 }
 
-async fn a_finished_call_is_never_repeated_and_the_log_stays_gapless(runtime: &'static str) {
-    let mut server = server(runtime);
+#[tokio::test]
+async fn a_finished_call_is_never_repeated_and_the_log_stays_gapless() {
+    let mut server = server("native");
     let session = server
         .play(json!([
             { "call": [{ "tool": "bash", "args": { "command": "echo x >> marks" } }] },
@@ -114,8 +112,9 @@ async fn a_call_whose_sandbox_died_with_the_server_is_reported_not_repeated(runt
     assert!(result.contains("Outcome unknown"), "{result}");
 }
 
-async fn sessions_that_were_queued_or_thinking_go_on_after_a_restart(runtime: &'static str) {
-    let mut server = server(runtime);
+#[tokio::test]
+async fn sessions_that_were_queued_or_thinking_go_on_after_a_restart() {
+    let mut server = server("native");
     let mut sessions = Vec::new();
     let agent = server.agent("many", "test/script").await;
     for n in 0..20 {
@@ -137,8 +136,9 @@ async fn sessions_that_were_queued_or_thinking_go_on_after_a_restart(runtime: &'
     }
 }
 
-async fn a_drain_hands_over_within_its_time_and_a_restart_goes_on(runtime: &'static str) {
-    let mut server = server(runtime);
+#[tokio::test]
+async fn a_drain_hands_over_within_its_time_and_a_restart_goes_on() {
+    let mut server = server("native");
     let session = server
         .play(json!([
             bash("true"),

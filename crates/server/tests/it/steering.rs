@@ -8,7 +8,6 @@ use crate::harness::{Server, each_runtime, is, script};
 each_runtime!(
     a_message_joins_the_running_turn_at_its_next_model_call,
     an_interrupt_cuts_the_command_that_runs,
-    a_cancel_stops_a_command_and_its_children_and_keeps_what_it_printed,
     a_cancel_cuts_a_model_that_is_answering,
     deltas_are_streamed_as_named_frames_and_never_logged,
 );
@@ -63,10 +62,9 @@ async fn an_interrupt_cuts_the_command_that_runs(runtime: &'static str) {
     assert_eq!(calls, 1, "the second call never began");
 }
 
-async fn a_cancel_stops_a_command_and_its_children_and_keeps_what_it_printed(
-    runtime: &'static str,
-) {
-    let server = Server::of(runtime);
+#[tokio::test]
+async fn a_cancel_stops_a_command_and_its_children_and_keeps_what_it_printed() {
+    let server = Server::start();
     let session = server
         .play(json!([
             { "call": [{ "tool": "bash", "args": { "command": "echo begun; (setsid sleep 600 &) ; sleep 600" } }] },

@@ -203,7 +203,9 @@ async fn limits_end_turns_with_their_own_reasons(runtime: &'static str) {
         "budget_exceeded"
     );
     let slow = json!([{ "call": [{ "tool": "bash", "args": { "command": "sleep 600" } }] }]);
-    let late = start(json!({ "turn_seconds": 1 }), slow).await;
+    // An engine has to start first.
+    let seconds = if runtime == "native" { 1 } else { 10 };
+    let late = start(json!({ "turn_seconds": seconds }), slow).await;
     assert_eq!(
         server.turn_end(&late, 1).await["body"]["yield_reason"],
         "deadline_exceeded"

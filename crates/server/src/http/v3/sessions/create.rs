@@ -26,6 +26,7 @@ use crate::http::secrets;
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::said::{Input, KEY, Said};
 use crate::http::v3::{agents, credentials, messages, price, tokens};
+use crate::outside;
 
 /// Fields of the contract that this build does not have yet.
 const UNBUILT: [&str; 4] = ["webhook", "destinations", "sources", "revision"];
@@ -112,8 +113,9 @@ pub async fn create(
         origin: None,
     };
     let Born { status, row, token } = born(app, tasks, new, true).await?;
+    // A new one is shown as it was asked for: that it runs by now its events tell.
     let row = match status {
-        StatusCode::CREATED => as_asked(row, state),
+        StatusCode::CREATED => outside::in_state(row, state),
         _ => row,
     };
     Ok((
@@ -123,17 +125,6 @@ pub async fn create(
             client_token: token,
         }),
     ))
-}
-
-/// A new session is shown as it was asked for: that it runs by now its events tell.
-fn as_asked(row: SessionRow, state: State) -> SessionRow {
-    SessionRow {
-        status: state.phase().name().to_owned(),
-        head: state.head,
-        input_cursor: state.input_cursor,
-        state,
-        ..row
-    }
 }
 
 /// What stands in the log too if the session is run at once: its turn has begun.
