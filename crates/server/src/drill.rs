@@ -6,10 +6,13 @@
 //! touches a server, an org or a file of the user's. Everything random comes
 //! from one seed, so that what failed can be played again.
 //!
+//! Its second half are canaries ([`canary()`]): values that must not be found anywhere.
+//!
 //! It knows the servers only from outside: their HTTP face, their processes,
 //! and the files the sandboxes leave.
 
 mod blow;
+mod canary;
 mod cast;
 mod child;
 mod database;
@@ -29,6 +32,7 @@ mod seed;
 mod stage;
 mod trial;
 
+pub use canary::{Arrival, Canaries, Place, canary};
 pub use error::DrillError;
 pub use fault::Fault;
 pub use plan::Wish;

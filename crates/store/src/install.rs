@@ -61,6 +61,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Writes a value as it is, where that is the sabotage asked for.
+    pub(crate) async fn install_in_the_clear(&self, value: &str) -> Result<(), Error> {
+        let row = values!["in the clear", value.as_bytes().to_vec()];
+        self.db()
+            .change(move |tx| async move { tx.exec(INSERT, &row).await.map(drop) }.boxed())
+            .await
+    }
+}
+
 /// Seals it in the transaction that knows which master key is the one.
 async fn insert(
     tx: &mut Tx<'_>,

@@ -106,7 +106,7 @@ pub use page::{Cursor, Listed, Page};
 pub use projection::Projection;
 pub use reserve::Reserved;
 pub use rotate::Rotated;
-pub use sabotage::{Sabotage, sabotaged};
+pub use sabotage::{Sabotage, leaked, sabotaged};
 pub use secret_stores::{NewSecretStore, SecretStoreChange, SecretStoreRow};
 pub use secrets::{NewSecret, SecretRow};
 pub use sessions::{Begins, Birth, Created, NewSession, Once, SessionFilter, SessionRow};

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use crate::db::values;
 use crate::vault::{Place, Seal};
-use crate::{Error, Store};
+use crate::{Error, Sabotage, Store, leaked};
 
 /// The folder of all pieces.
 const PIECES: &str = "pieces";
@@ -55,6 +55,11 @@ impl Store {
         let sealed = sealed.await?;
         self.litter(&folder).await?;
         self.blobs().put(&key, sealed).await?;
+        if let Some(value) = leaked(Sabotage::LeakCheckpoint) {
+            self.blobs()
+                .put(&format!("{key}.clear"), value.into())
+                .await?;
+        }
         Ok(key)
     }
 

@@ -1,4 +1,4 @@
-//! Promises broken on purpose, to prove that the drill notices.
+//! Promises broken on purpose, to prove that the drill and its canaries notice.
 //!
 //! Only in builds for tests with the feature `sabotage`, and there only where
 //! `OC_SABOTAGE` names what to break: in every other build [`sabotaged`] is
@@ -16,6 +16,20 @@ pub enum Sabotage {
     StreamOffByOne,
     /// A receipt is written before its call is carried out.
     ReceiptBeforeEffect,
+    /// A secret stands in the environment of commands.
+    LeakEnvironment,
+    /// A secret is written into a file of a sandbox.
+    LeakFile,
+    /// A secret stands in an event.
+    LeakEvent,
+    /// A secret is logged.
+    LeakLog,
+    /// A secret is written to the database in the clear.
+    LeakDatabase,
+    /// A secret is a label of a metric.
+    LeakMetric,
+    /// A secret is beside the pieces of a checkpoint.
+    LeakCheckpoint,
 }
 
 impl Sabotage {
@@ -27,6 +41,13 @@ impl Sabotage {
             Self::DedupeOff => "dedupe_off",
             Self::StreamOffByOne => "stream_off_by_one",
             Self::ReceiptBeforeEffect => "receipt_before_effect",
+            Self::LeakEnvironment => "leak_environment",
+            Self::LeakFile => "leak_file",
+            Self::LeakEvent => "leak_event",
+            Self::LeakLog => "leak_log",
+            Self::LeakDatabase => "leak_database",
+            Self::LeakMetric => "leak_metric",
+            Self::LeakCheckpoint => "leak_checkpoint",
         }
     }
 }
@@ -52,6 +73,41 @@ pub const fn sabotaged(_what: Sabotage) -> bool {
     false
 }
 
+/// The secret that was read last, where it is to leak in this way.
+#[cfg(all(feature = "sabotage", debug_assertions))]
+#[must_use]
+pub fn leaked(how: Sabotage) -> Option<String> {
+    let known = READ
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    known.clone().filter(|_| sabotaged(how))
+}
+
+/// The secret that leaks in this way: none does in this build.
+#[cfg(not(all(feature = "sabotage", debug_assertions)))]
+#[must_use]
+pub const fn leaked(_how: Sabotage) -> Option<String> {
+    None
+}
+
+#[cfg(all(feature = "sabotage", debug_assertions))]
+static READ: std::sync::Mutex<Option<String>> = std::sync::Mutex::new(None);
+
+/// Keeps a secret that was read, if one is to leak.
+#[cfg(all(feature = "sabotage", debug_assertions))]
+pub(crate) fn was_read(secret: &secrecy::SecretString) {
+    use secrecy::ExposeSecret;
+
+    let mut known = READ
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    *known = Some(secret.expose_secret().to_owned());
+}
+
+/// Keeps nothing in this build.
+#[cfg(not(all(feature = "sabotage", debug_assertions)))]
+pub(crate) const fn was_read(_secret: &secrecy::SecretString) {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,8 +119,11 @@ mod tests {
             Sabotage::DedupeOff,
             Sabotage::StreamOffByOne,
             Sabotage::ReceiptBeforeEffect,
+            Sabotage::LeakEnvironment,
+            Sabotage::LeakDatabase,
         ] {
             assert!(!sabotaged(what), "{}", what.name());
+            assert_eq!(leaked(what), None);
         }
     }
 }

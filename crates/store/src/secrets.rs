@@ -10,7 +10,7 @@ use crate::content::json;
 use crate::db::{Row, Tx, values};
 use crate::secret_stores::{self, hosts};
 use crate::vault::{Place, Seal};
-use crate::{Error, NewSecretStore, Store};
+use crate::{Error, NewSecretStore, Sabotage, Store, leaked};
 
 /// A secret to be set.
 #[derive(Debug, Clone)]
@@ -184,7 +184,12 @@ impl Store {
         let place = bound(&id, store, name, &hosts);
         let plain = self.data_key(org).await?.open(value_at(&place), &sealed)?;
         let text = std::str::from_utf8(plain.expose_secret()).map_err(|_| Error::Sealed)?;
-        Ok(Some(SecretString::from(text)))
+        let value = SecretString::from(text);
+        crate::sabotage::was_read(&value);
+        if let Some(value) = leaked(Sabotage::LeakDatabase) {
+            self.install_in_the_clear(&value).await?;
+        }
+        Ok(Some(value))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `oc doctor`: what this machine can and cannot do for `oc serve`, found out by
 //! trying, each with how to fix it.
 
+mod canary;
 mod disk;
 mod keys;
 mod machine;
@@ -27,6 +28,9 @@ pub(super) struct Doctor {
     /// Instead: end all sandboxes of a data folder whose server is stopped
     #[arg(long)]
     reap: bool,
+    /// Instead: give random secrets to a server of its own, and search every place for them
+    #[arg(long, conflicts_with = "reap")]
+    canary: bool,
 }
 
 /// How well something is.
@@ -91,6 +95,9 @@ pub(super) async fn run(context: &Context, doctor: Doctor) -> Result<(), CliErro
         } else {
             context.out.line(&format!("Ended {ended} sandboxes."))
         };
+    }
+    if doctor.canary {
+        return canary::run(context, &config).await;
     }
     let mut checks = machine::look();
     checks.extend(

@@ -68,7 +68,7 @@ impl From<DrillError> for CliError {
     }
 }
 
-fn ground(config: &Config, keep: bool) -> Result<Ground, CliError> {
+pub(super) fn ground(config: &Config, keep: bool) -> Result<Ground, CliError> {
     let option = |name: &str, value: u64| (name.to_owned(), value.to_string());
     Ok(Ground {
         program: std::env::current_exe()?,

@@ -101,6 +101,20 @@ impl Line {
         (answer.status == 200).then_some(answer.value)
     }
 
+    /// GETs the text of an answer, whatever it is in; one try each until there is one.
+    pub(super) async fn text(&self, path: &str, until: Instant) -> Option<String> {
+        while Instant::now() < until {
+            let request = self.http.get(self.at(path)).bearer_auth(&self.key);
+            if let Ok(answer) = request.timeout(TRY).send().await
+                && let Ok(text) = answer.text().await
+            {
+                return Some(text);
+            }
+            sleep(PAUSE).await;
+        }
+        None
+    }
+
     /// Waits until the server says that it takes no writes.
     pub(super) async fn unready(&self) {
         loop {

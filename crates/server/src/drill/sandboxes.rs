@@ -49,6 +49,13 @@ fn all(data: &Path) -> Vec<Found> {
     folders.filter_map(Found::read).collect()
 }
 
+/// The first process of each that lives.
+pub(super) fn first(data: &Path) -> Vec<i32> {
+    let alive = |found: &Found| began(found.pid) == Some(found.began);
+    let all = all(data).into_iter().filter(alive);
+    all.map(|found| found.pid).collect()
+}
+
 /// Sends a signal to the first process of each; how many there were.
 pub(super) fn signal(data: &Path, signal: Signal) -> usize {
     let all = all(data);

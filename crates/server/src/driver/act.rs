@@ -14,6 +14,7 @@ use session::fact::Receipt;
 use session::state::OpenCall;
 use session::tool::{self, Kind};
 use session::{Command, OnInterrupt, What};
+use store::{Sabotage, leaked};
 
 use super::run::{Run, Stopped};
 use super::unknown::{self, Tail};
@@ -149,6 +150,7 @@ impl Run {
             longest: self.frozen.bounds.tool_seconds,
             env: env.await?,
         };
+        self.leak_a_file(open, sandbox).await;
         let (sandbox, call) = (Arc::clone(sandbox), open.clone());
         let mut acting = std::pin::pin!(async move {
             let (live, mut output) = tokio::sync::mpsc::channel::<Vec<u8>>(16);
@@ -169,6 +171,9 @@ impl Run {
         points::passed("exec.finished");
         Ok(match ended {
             Ok(mut receipt) => {
+                if let Some(value) = leaked(Sabotage::LeakEvent) {
+                    receipt.result.text.push_str(&value);
+                }
                 if let Some(news) = self.news.take() {
                     receipt.result.text = format!("{news}\n{}", receipt.result.text);
                 }

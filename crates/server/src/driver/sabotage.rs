@@ -1,14 +1,14 @@
-//! The wrong order of receipt and effect, for the test that the drill notices
-//! it. In every other build nothing calls this.
+//! The wrong order of receipt and effect, and a secret in a sandbox's file, for
+//! the tests that the drill notices them. In every other build these do nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hands::Sandbox;
+use hands::{FileOp, Sandbox};
 use session::Command;
 use session::fact::{Outcome, Receipt};
 use session::state::OpenCall;
-use store::{Sabotage, sabotaged};
+use store::{Sabotage, leaked, sabotaged};
 
 use super::run::{Run, Stopped};
 use super::unknown::Tail;
@@ -33,6 +33,20 @@ impl Run {
         tokio::time::sleep(LATER).await;
         self.carry_out(open, sandbox, Tail::default()).await?;
         Ok(true)
+    }
+
+    /// Puts a secret into a file of the sandbox, where that is the sabotage
+    /// asked for.
+    pub(super) async fn leak_a_file(&self, open: &OpenCall, sandbox: &Arc<dyn Sandbox>) {
+        let Some(value) = leaked(Sabotage::LeakFile) else {
+            return;
+        };
+        let op = FileOp::Write {
+            path: "/workspace/leak".to_owned(),
+            bytes: value.into_bytes(),
+        };
+        // Without it the test says that nothing was found.
+        let _ = sandbox.file(&format!("leak.{}", open.seq), op).await;
     }
 }
 

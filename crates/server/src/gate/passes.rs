@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use egress::{Egress, Grant, HostPattern, Pass};
 use futures::FutureExt;
 use session::Egress as Wanted;
-use store::{Error, Grants, Store};
+use store::{Error, Grants, Sabotage, Store, leaked};
 use tokio::sync::mpsc;
 
 use super::audit::Heard;
@@ -89,7 +89,11 @@ impl Passes {
             let token = self.tokens.token(sandbox, &row.store, &row.name);
             (row.name.clone(), token)
         };
-        Ok(grants.rows.iter().map(token).collect())
+        let mut all: BTreeMap<_, _> = grants.rows.iter().map(token).collect();
+        if let Some(value) = leaked(Sabotage::LeakEnvironment) {
+            all.insert("LEAK".to_owned(), value);
+        }
+        Ok(all)
     }
 
     async fn known(&self, session: &str) -> Result<Option<Arc<Known>>, Error> {
@@ -148,6 +152,9 @@ impl Passes {
             let of = stores.get(&name).cloned();
             async move {
                 let value = store.secret_value(&known.org, &of?, &name).await;
+                if let Some(value) = leaked(Sabotage::LeakLog) {
+                    tracing::info!(value, "a secret was read");
+                }
                 value
                     .inspect_err(
                         |error| tracing::warn!(%error, secret = name, "a secret cannot be read"),

@@ -7,6 +7,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use store::{Sabotage, leaked};
+
 use super::Metrics;
 use super::labels::Named;
 use crate::app::App;
@@ -20,6 +22,9 @@ pub async fn page(app: &App) -> Result<String, store::Error> {
     of_the_store(&mut to, app.store.stats().await?);
     of_the_gate(&mut to, &app.gate.stats());
     of_the_hands(&mut to, &app.hands.stats());
+    if let Some(value) = leaked(Sabotage::LeakMetric) {
+        states(&mut to, "leak", "A secret.", [(value, 1)]);
+    }
     Ok(text(&to))
 }
 

@@ -380,7 +380,7 @@ impl Drop for Server {
 }
 
 /// Where `scripts/install-test-deps` puts the engines that tests run.
-fn runtimes() -> PathBuf {
+pub fn runtimes() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/runtimes");
     std::env::var_os("OC_TEST_RUNTIMES").map_or(default.into(), PathBuf::from)
 }
