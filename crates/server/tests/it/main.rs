@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod arrows;
+mod attacks;
 mod canary;
 mod cli;
 mod clients;
