@@ -256,6 +256,7 @@ pub fn frozen() -> Frozen {
         caps: session::Caps::default(),
         egress: session::Egress::default(),
         secret_stores: Vec::new(),
+        skills: None,
     }
 }
 
