@@ -8,12 +8,11 @@
 
 mod place;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hands::Hands;
-use std::sync::PoisonError;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
@@ -57,7 +56,7 @@ impl Graves {
         std::mem::take(&mut *self.list())
     }
 
-    fn list(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn list(&self) -> MutexGuard<'_, Vec<String>> {
         // Nothing panics while it holds the lock.
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -25,7 +25,7 @@ const OURS: &str = "OC_";
 ///
 /// # Errors
 /// 422 naming the field.
-pub fn name(text: String, field: &str) -> Result<String, Problem> {
+fn name(text: String, field: &str) -> Result<String, Problem> {
     let mut bytes = text.bytes();
     let begins = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -48,7 +48,7 @@ pub fn name(text: String, field: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// 422 naming the field; never with a part of the value.
-pub fn value(text: Option<String>) -> Result<SecretString, Problem> {
+fn value(text: Option<String>) -> Result<SecretString, Problem> {
     let text = SecretString::from(text.unwrap_or_default());
     let plain = text.expose_secret();
     let wrong = |what: &str| Err(Problem::invalid("value", format!("`value` {what}")));
@@ -105,14 +105,33 @@ pub async fn agent(app: &App, org: &str, asked: &str) -> Result<AgentRow, Proble
     .map_err(named("agent", asked))
 }
 
-/// A secret to be set, now.
-pub fn new(name: String, value: SecretString, hosts: Option<Vec<String>>) -> NewSecret {
-    NewSecret {
-        id: clock::fresh(Noun::Secret),
-        name,
-        value,
-        hosts,
-        at: clock::now(),
+/// How a face calls what a secret is set with, for its errors.
+pub struct Fields {
+    /// The secret's name.
+    pub name: &'static str,
+    /// The hosts that may be given the value.
+    pub hosts: &'static str,
+}
+
+impl Fields {
+    /// A secret to be set, now, as it was asked for.
+    ///
+    /// # Errors
+    /// 422 that names the field that is wrong.
+    pub fn read(
+        &self,
+        name: String,
+        value: Option<String>,
+        allowed: Option<Vec<String>>,
+    ) -> Result<NewSecret, Problem> {
+        let hosts = allowed.map(|list| hosts(list, self.hosts)).transpose()?;
+        Ok(NewSecret {
+            id: clock::fresh(Noun::Secret),
+            name: self::name(name, self.name)?,
+            value: self::value(value)?,
+            hosts,
+            at: clock::now(),
+        })
     }
 }
 

@@ -154,7 +154,6 @@ pub(crate) fn hands_config(config: &Config) -> hands::HandsConfig {
         "process" => hands::DriverKind::Process,
         _ => hands::DriverKind::Auto,
     };
-    hands.boot_deadline = std::time::Duration::from_secs(config.sandboxes.sandbox_start_seconds);
     hands.warm = config.sandboxes.sandbox_warm;
     hands.max_sandboxes = config.sandboxes.sandbox_max;
     hands.boot_deadline = Duration::from_secs(config.sandboxes.sandbox_start_seconds);
@@ -202,7 +201,6 @@ fn brain_config(config: &Config) -> brain::BrainConfig {
     }
     brain.allow_http = config.sandboxes.allow_private;
     brain.patience.first_byte = seconds(config.models.model_first_byte_seconds);
-    brain.patience.total = seconds(config.models.model_seconds);
     brain.patience.gap = seconds(config.models.model_gap_seconds);
     brain.patience.total = seconds(config.models.model_seconds);
     brain.patience.attempts = config.models.model_attempts;

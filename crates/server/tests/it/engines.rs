@@ -1,12 +1,10 @@
 //! Sessions whose brain is a vendor's engine in a sandbox of its own: by the
 //! same rules as any other, and beside the native loop in each play.
 
-use std::path::Path;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Server, is, script};
+use crate::harness::{Server, is, runtimes, script};
 
 /// The runtimes that think, native first.
 const RUNTIMES: [&str; 3] = ["native", "claude", "codex"];
@@ -16,13 +14,11 @@ fn server() -> Server {
 }
 
 fn with(env: &[(&str, &str)]) -> Server {
-    let runtimes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/runtimes");
     for engine in &RUNTIMES[1..] {
-        let there = runtimes.join(engine).join("current").exists();
+        let there = runtimes().join(engine).join("current").exists();
         assert!(there, "no {engine}: run scripts/install-test-deps");
     }
-    let runtimes = runtimes.to_str().unwrap();
-    let mut all = vec![("OC_RUNTIMES", runtimes), ("OC_LEASE_SECONDS", "2")];
+    let mut all = vec![("OC_LEASE_SECONDS", "2")];
     all.extend(env);
     Server::with(&all)
 }

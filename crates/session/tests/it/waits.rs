@@ -13,6 +13,17 @@ fn what(scene: &Scene) -> Option<What> {
     waits(scene).map(|waiting| waiting.what)
 }
 
+/// A wait that begins now and lasts so many milliseconds at most.
+fn wait(scene: &Scene, what: What, within: i64, next: &str) -> Waiting {
+    Waiting {
+        what,
+        since: scene.now,
+        deadline: Some(scene.now.plus(within)),
+        next: next.to_owned(),
+        place: None,
+    }
+}
+
 #[test]
 fn each_phase_says_what_it_waits_on() {
     let mut scene = Scene::new();
@@ -76,13 +87,7 @@ fn a_lasting_wait_is_told_once_and_forgotten_with_its_step() {
     let mut scene = Scene::new();
     scene.did(send("go"));
     scene.did(Command::Begin);
-    let retry = Waiting {
-        what: What::Retry,
-        since: scene.now,
-        deadline: Some(scene.now.plus(30_000)),
-        next: "the model is asked again".to_owned(),
-        place: None,
-    };
+    let retry = wait(&scene, What::Retry, 30_000, "the model is asked again");
     assert_eq!(
         scene.did(Command::Waiting(retry.clone())),
         ["session.waiting"]
@@ -100,25 +105,18 @@ fn a_wait_that_was_told_is_shown_until_it_is_over() {
     let mut scene = Scene::new();
     scene.did(send("go"));
     scene.did(Command::Begin);
-    let retry = Waiting {
-        what: What::Retry,
-        since: scene.now,
-        deadline: Some(scene.now.plus(1000)),
-        next: "the model is asked again".to_owned(),
-        place: None,
-    };
+    let retry = wait(&scene, What::Retry, 1000, "the model is asked again");
     scene.did(Command::Waiting(retry));
     assert_eq!(what(&scene), Some(What::Retry));
     scene.wait(1000);
     assert_eq!(what(&scene), Some(What::Model), "it was asked again");
     scene.replied(asks(&[("a", "bash")]));
-    let sandbox = Waiting {
-        what: What::Sandbox,
-        since: scene.now,
-        deadline: Some(scene.now.plus(30_000)),
-        next: "the call is reported as not run".to_owned(),
-        place: None,
-    };
+    let sandbox = wait(
+        &scene,
+        What::Sandbox,
+        30_000,
+        "the call is reported as not run",
+    );
     scene.did(Command::Waiting(sandbox));
     assert_eq!(what(&scene), Some(What::Sandbox));
     scene.did(Command::SandboxStarted("sbx_1".to_owned()));

@@ -16,8 +16,14 @@ use crate::http::auth::Org;
 use crate::http::json::Sent;
 use crate::http::problem::{Problem, named};
 use crate::http::query::At;
-use crate::http::secrets::{self, hosts};
+use crate::http::secrets::Fields;
 use crate::http::shape::SandboxError;
+
+/// How this face calls them.
+const FIELDS: Fields = Fields {
+    name: "name",
+    hosts: "allowedHosts",
+};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -109,12 +115,7 @@ async fn put(
     sent: Sent,
 ) -> Result<Json<SecretSet>, Problem> {
     let wanted: SetSecret = sent.parse()?;
-    let allowed = wanted
-        .allowed_hosts
-        .map(|list| hosts(list, "allowedHosts"))
-        .transpose()?;
-    let name = secrets::name(name, "name")?;
-    let new = secrets::new(name, secrets::value(wanted.value)?, allowed);
+    let new = FIELDS.read(name, wanted.value, wanted.allowed_hosts)?;
     let row = app.store.put_secret(&org, &id, new).await;
     let row = row.map_err(named("secret store", &id))?;
     Ok(Json(SecretSet {

@@ -14,8 +14,14 @@ use crate::http::auth::Org;
 use crate::http::json::Sent;
 use crate::http::problem::Problem;
 use crate::http::query::At;
-use crate::http::secrets::{self, hosts};
+use crate::http::secrets::{self, Fields};
 use crate::http::shape::V1Error;
+
+/// How this face calls them.
+const FIELDS: Fields = Fields {
+    name: "key",
+    hosts: "allowed_hosts",
+};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -97,12 +103,7 @@ async fn put(
     sent: Sent,
 ) -> Result<Json<V1Secret>, Problem> {
     let wanted: V1SetSecret = sent.parse()?;
-    let allowed = wanted
-        .allowed_hosts
-        .map(|list| hosts(list, "allowed_hosts"))
-        .transpose()?;
-    let name = secrets::name(name, "key")?;
-    let new = secrets::new(name, secrets::value(wanted.value)?, allowed);
+    let new = FIELDS.read(name, wanted.value, wanted.allowed_hosts)?;
     let row = secrets::set_own(&app, org, &id, new).await?;
     Ok(Json(row.into()))
 }

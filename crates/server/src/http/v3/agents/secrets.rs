@@ -16,7 +16,13 @@ use crate::http::auth::Org;
 use crate::http::json::Sent;
 use crate::http::problem::{ErrorEnvelope, Problem};
 use crate::http::query::At;
-use crate::http::secrets::{self, hosts};
+use crate::http::secrets::{self, Fields};
+
+/// How this face calls them.
+const FIELDS: Fields = Fields {
+    name: "name",
+    hosts: "allowed_hosts",
+};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -109,12 +115,7 @@ async fn put(
     sent: Sent,
 ) -> Result<Json<AgentSecretSet>, Problem> {
     let wanted: SetAgentSecret = sent.parse()?;
-    let allowed = wanted
-        .allowed_hosts
-        .map(|list| hosts(list, "allowed_hosts"))
-        .transpose()?;
-    let name = secrets::name(name, "name")?;
-    let new = secrets::new(name, secrets::value(wanted.value)?, allowed);
+    let new = FIELDS.read(name, wanted.value, wanted.allowed_hosts)?;
     let row = secrets::set_own(&app, org, &id, new).await?;
     Ok(Json(AgentSecretSet {
         secret: row.into(),
