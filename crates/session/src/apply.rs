@@ -42,6 +42,10 @@ impl State {
                     self.interrupt = seq;
                 }
             }
+            Fact::Requested { .. } => {
+                self.waiting.push(seq);
+                self.continued = 0;
+            }
             Fact::Continued { number, .. } => {
                 self.waiting.push(seq);
                 self.continued = *number;
@@ -73,7 +77,7 @@ impl State {
     /// Since when the session does, or waits for, what it does now.
     fn clock(&mut self, at: Millis, fact: &Fact) {
         let begins = match fact {
-            Fact::UserMessage(_) | Fact::Continued { .. } => {
+            Fact::UserMessage(_) | Fact::Requested { .. } | Fact::Continued { .. } => {
                 self.turn.is_none() && self.waiting.is_empty()
             }
             Fact::TurnStarted { .. }
@@ -194,9 +198,8 @@ impl OpenTurn {
         self.handed_over = match fact {
             Fact::HandedOver => true,
             // What others say changes nothing about who runs the turn.
-            Fact::UserMessage(_) | Fact::CancelRequested | Fact::LimitsChanged(_) => {
-                self.handed_over
-            }
+            Fact::UserMessage(_) | Fact::Requested { .. } => self.handed_over,
+            Fact::CancelRequested | Fact::LimitsChanged(_) => self.handed_over,
             Fact::Checkpointed(_) => self.handed_over,
             _ => false,
         };
@@ -335,6 +338,7 @@ impl Transcript {
     fn take(&mut self, seq: u64, fact: Fact, overtaken: bool) {
         match fact {
             Fact::UserMessage(message) => self.message(seq, message.text),
+            Fact::Requested { payload } => self.message(seq, payload.to_string()),
             Fact::Continued { .. } => self.note(seq, WENT_ON.to_owned()),
             Fact::ModelCompleted { saw, reply } => {
                 let cut = reply.stop == Stop::MaxTokens && reply.calls.is_empty();

@@ -39,6 +39,13 @@ pub enum Command {
         /// Links the sender gave.
         refs: Map<String, Value>,
     },
+    /// A program outside asks for something, by the agent's own address.
+    Request {
+        /// What it sent: any JSON.
+        payload: Value,
+        /// Who, if not simply the user.
+        actor: Option<Actor>,
+    },
     /// Someone wants the running turn to stop.
     Cancel,
     /// Someone closes the session for good.
@@ -155,6 +162,7 @@ pub fn decide(
             actor,
             refs,
         } => send::send(&mut facts, message, actor, refs)?,
+        Command::Request { payload, actor } => send::request(&mut facts, payload, actor)?,
         Command::Cancel => cancel::cancel(&mut facts),
         Command::Archive => cancel::archive(&mut facts),
         Command::Begin => begin::begin(&mut facts)?,
@@ -209,7 +217,7 @@ impl Facts<'_> {
     fn turn_id(&self, fact: &Fact) -> Option<String> {
         let number = match fact {
             Fact::TurnStarted { number, .. } => Some(*number),
-            Fact::UserMessage(_) | Fact::Archived => None,
+            Fact::UserMessage(_) | Fact::Requested { .. } | Fact::Archived => None,
             _ => self.state.turn.as_ref().map(|turn| turn.number),
         };
         number.map(|number| id::turn(self.session, number))

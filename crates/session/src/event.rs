@@ -77,6 +77,15 @@ impl Actor {
         Self::of("agent", "agent")
     }
 
+    /// Something outside that starts sessions by itself, such as a hook.
+    #[must_use]
+    pub fn trigger(id: &str, name: &str) -> Self {
+        Self {
+            display: Some(name.to_owned()),
+            ..Self::of(id, "trigger")
+        }
+    }
+
     /// The platform.
     #[must_use]
     pub fn system() -> Self {

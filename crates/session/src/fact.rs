@@ -24,6 +24,11 @@ use crate::{Limits, Millis, Waiting};
 pub enum Fact {
     /// Someone outside said something.
     UserMessage(Message),
+    /// A program outside asked for something, by the agent's own address.
+    Requested {
+        /// What it sent: any JSON.
+        payload: Value,
+    },
     /// A turn began; it takes the inputs from one number to another.
     TurnStarted {
         /// From 1.

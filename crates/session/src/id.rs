@@ -31,6 +31,8 @@ pub enum Noun {
     SecretStore,
     /// A secret in a store.
     Secret,
+    /// An address that starts sessions of an agent.
+    Hook,
 }
 
 impl Noun {
@@ -49,6 +51,7 @@ impl Noun {
             Self::Checkpoint => "ckp",
             Self::SecretStore => "sst",
             Self::Secret => "sec",
+            Self::Hook => "hk",
         }
     }
 

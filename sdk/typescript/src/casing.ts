@@ -4,7 +4,7 @@
  */
 
 /** Parts of an answer that are somebody's own and stay as they are. */
-const OWN_IN_ANSWERS = new Set(['raw', 'metadata', 'refs', 'vars'])
+const OWN_IN_ANSWERS = new Set(['raw', 'payload', 'metadata', 'refs', 'vars'])
 
 /** Parts of a request that are the caller's own and stay as they are. */
 const OWN_IN_REQUESTS = new Set(['raw', 'body', 'metadata', 'refs', 'vars', 'input'])

@@ -31,6 +31,8 @@ export interface EventBase {
   actor: Actor
   /** Who it is for. */
   level: Level
+  /** Where it came from, if from outside: `http`. */
+  source?: string
   /** The turn it belongs to. */
   turnId?: string
   /** Set if the body was too large to be sent: fetch it with `eventContent`. */
@@ -46,6 +48,7 @@ export interface EventBase {
 /** The bodies of the events one usually cares about. */
 export interface Bodies {
   'user.message': { text: string; raw?: unknown }
+  'http.request': { payload: unknown }
   'agent.message': { text: string; code?: string }
   'turn.started': { turnId: string; inputFromSeq?: number; inputToSeq?: number }
   'turn.completed': {

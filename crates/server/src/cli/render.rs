@@ -63,6 +63,7 @@ impl Render {
                 &paint.bold(&paint.cyan("you ▸")),
                 &shortened(&text(body), SAID),
             ),
+            "http.request" => requested(paint, event),
             "agent.message" if event["level"] == "progress" => {
                 said(&paint.dim("agent ·"), &text(body))
             }
@@ -139,6 +140,15 @@ impl Render {
 
 fn said(who: &str, text: &str) -> String {
     format!("{who} {text}")
+}
+
+/// What a program sent, and by which hook.
+fn requested(paint: Paint, event: &Value) -> String {
+    let hook = event["actor"]["display"].as_str().map(clean);
+    let who = hook.map_or("request ▸".to_owned(), |name| format!("hook {name} ▸"));
+    let payload = serde_json::to_string_pretty(&event["body"]["payload"]).unwrap_or_default();
+    let payload = shortened(&clean(&payload), SAID);
+    said(&paint.bold(&paint.cyan(&who)), &payload)
 }
 
 /// A body's own words.

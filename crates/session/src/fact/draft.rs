@@ -63,6 +63,7 @@ impl Fact {
         match self {
             Self::UserMessage(m) => Words::of(human(), "user.message", User, message(m))
                 .private(long(&m.text).map(|text| json!({ "text": text }))),
+            Self::Requested { payload } => requested(payload),
             Self::TurnStarted { number, from, to } => {
                 let turn = id::turn(session, *number);
                 let body = json!({ "turn_id": turn, "input_from_seq": from, "input_to_seq": to });
@@ -202,6 +203,14 @@ fn message(m: &Message) -> Value {
         body["interrupt"] = true.into();
     }
     body
+}
+
+/// What a program sent. A body over the limit is put away by whoever keeps it: what
+/// the fold needs of it then stands in the private part.
+fn requested(payload: &Value) -> Words {
+    let body = json!({ "payload": payload });
+    let private = (body.to_string().len() > INLINE).then(|| body.clone());
+    Words::of(Actor::human(), "http.request", Level::User, body).private(private)
 }
 
 fn model(saw: u64, reply: &Reply) -> Value {

@@ -44,6 +44,9 @@ fn read(event: &Event) -> Result<Fact, &'static str> {
                 .and_then(Value::as_bool)
                 .unwrap_or(false),
         }),
+        "http.request" => Fact::Requested {
+            payload: payload(event)?,
+        },
         "turn.started" => Fact::TurnStarted {
             number: number_of(event)?,
             from: number(body, "input_from_seq")?,
@@ -141,6 +144,16 @@ fn whole_text(event: &Event) -> Result<String, &'static str> {
         return text(&private(event)?, "text");
     }
     text(&event.draft.body, "text")
+}
+
+/// What a program sent: a large one stands whole only in the private part.
+fn payload(event: &Event) -> Result<Value, &'static str> {
+    let private = match event.draft.private {
+        Some(_) => Some(private::<Map<String, Value>>(event)?),
+        None => None,
+    };
+    let body = private.as_ref().unwrap_or(&event.draft.body);
+    body.get("payload").cloned().ok_or("payload")
 }
 
 fn receipt(event: &Event) -> Result<Receipt, &'static str> {

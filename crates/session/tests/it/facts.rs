@@ -179,6 +179,7 @@ fn fact() -> impl Strategy<Value = Fact> {
                 interrupt,
             })
         }),
+        json().prop_map(|payload| Fact::Requested { payload }),
         (any::<u64>(), reply()).prop_map(|(saw, reply)| Fact::ModelCompleted {
             saw,
             reply: Arc::new(reply)
@@ -216,6 +217,19 @@ fn a_text_too_long_for_the_body_is_shown_in_part_and_its_voice_kept() {
     let event = fact.draft(SESSION, None).at(SESSION, 1, Millis(0));
     let read = Fact::parse(&event).unwrap();
     assert!(matches!(read, Fact::AgentMessage { voice: Voice::Say(call), .. } if call == "a"));
+}
+
+#[test]
+fn a_request_whose_payload_was_put_away_is_read_back_whole() {
+    for (payload, long) in [(json!("x".repeat(40_000)), true), (json!([1]), false)] {
+        let fact = Fact::Requested { payload };
+        let mut event = fact.draft(SESSION, None).at(SESSION, 1, Millis(0));
+        assert_eq!(event.draft.private.is_some(), long);
+        if long {
+            event.draft.body.clear();
+        }
+        assert_eq!(Fact::parse(&event), Ok(fact));
+    }
 }
 
 #[test]

@@ -88,6 +88,10 @@ fn history() -> Scene {
     scene.did(send("again"));
     scene.did(Command::Begin);
     scene.replied(asks(&[("i", "ask")]));
+    scene.did(Command::Request {
+        payload: json!({ "n": [1, null], "text": "hi" }),
+        actor: Some(session::Actor::trigger("hk_1", "issues")),
+    });
     scene.did(Command::Archive);
     scene
 }

@@ -177,6 +177,14 @@ pub fn interrupt(text: &str) -> Command {
     sent(text, true)
 }
 
+/// A program asks.
+pub fn request(payload: serde_json::Value) -> Command {
+    Command::Request {
+        payload,
+        actor: None,
+    }
+}
+
 fn sent(text: &str, interrupt: bool) -> Command {
     Command::Send {
         message: Message {

@@ -1,9 +1,10 @@
 //! Messages and cancels that meet a turn at work.
 
+use serde_json::json;
 use session::fact::{Outcome, YieldReason};
-use session::{Command, Duty, Phase, Refusal, Reply, Stop};
+use session::{Actor, Command, Duty, Phase, Refusal, Reply, Stop};
 
-use crate::scene::{Scene, answer, asks, end, interrupt, receipt, replied, send};
+use crate::scene::{Scene, answer, asks, end, interrupt, receipt, replied, request, send};
 
 fn begun() -> Scene {
     let mut scene = Scene::new();
@@ -34,6 +35,32 @@ fn a_message_during_a_call_joins_the_turn_behind_the_results() {
     scene.replied(answer("hi", Stop::EndTurn));
     assert_eq!(scene.state.input_cursor, 8);
     assert_eq!(scene.phase(), Phase::Idle);
+}
+
+#[test]
+fn a_request_is_an_input_as_a_message_is_and_the_model_sees_its_json() {
+    let mut scene = Scene::new();
+    scene.did(request(json!({ "b": [1], "a": "x" })));
+    assert_eq!(scene.phase(), Phase::Queued);
+    scene.did(Command::Begin);
+    scene.replied(asks(&[("a", "bash")]));
+    scene.did(Command::Request {
+        payload: json!("more"),
+        actor: Some(Actor::trigger("hk_1", "issues")),
+    });
+    assert_eq!(scene.last().draft.actor.kind, "trigger");
+    scene.done("ok");
+    let view = [
+        "user: {\"a\":\"x\",\"b\":[1]}",
+        "model: ",
+        "a: ok",
+        "user: \"more\"",
+    ];
+    assert_eq!(scene.view(), view);
+    scene.replied(answer("hi", Stop::EndTurn));
+    assert_eq!((scene.phase(), scene.state.input_cursor), (Phase::Idle, 5));
+    scene.did(Command::Archive);
+    assert_eq!(scene.tell(request(json!(1))), Err(Refusal::Archived));
 }
 
 #[test]

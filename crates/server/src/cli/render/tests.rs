@@ -195,6 +195,23 @@ fn a_turn_tells_how_long_it_took_if_its_start_was_seen() {
 }
 
 #[test]
+fn a_request_is_shown_as_json_and_by_whom() {
+    let mut asked = event(
+        "http.request",
+        "user",
+        json!({ "payload": { "issue": 7, "evil": "\u{9b}" } }),
+    );
+    let shown = Render::new(Paint(false)).event(&asked).unwrap_or_default();
+    let lines =
+        "03:04:05  request ▸ {\n            \"evil\": \"\",\n            \"issue\": 7\n          }";
+    assert_eq!(shown, lines);
+    asked["actor"] = json!({ "type": "trigger", "id": "hk_1", "display": "iss\u{1b}[1Aues" });
+    asked["body"] = json!({ "payload": null });
+    let shown = Render::new(Paint(false)).event(&asked).unwrap_or_default();
+    assert_eq!(shown, "03:04:05  hook issues ▸ null");
+}
+
+#[test]
 fn a_strangers_output_cannot_steer_the_terminal() {
     let evil = "\u{1b}[2J\u{1b}]0;owned\u{7}hello\u{1b}[1A";
     for (kind, field) in [

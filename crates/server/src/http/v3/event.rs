@@ -40,6 +40,10 @@ pub struct EventObject<'a> {
     /// Links to things outside.
     #[schema(value_type = Object)]
     refs: &'a Map<String, Value>,
+    /// Where it came from, if from outside: `http`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    source: Option<&'static str>,
     /// The turn that produced it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -146,6 +150,7 @@ fn object<'a>(event: &'a Event, ts: &'a str, body: &'a Map<String, Value>) -> Ev
         level: draft.level.name(),
         body,
         refs: &draft.refs,
+        source: (draft.kind == "http.request").then_some("http"),
         turn_id: draft.turn.as_deref(),
         content_ref: whole
             .map(|_| format!("/v3/sessions/{}/events/{}/content", event.session, event.id)),
@@ -234,6 +239,17 @@ mod tests {
         let want =
             value!({ "id": "sch_1", "type": "schedule", "kind": "schedule", "display": "nightly" });
         assert_eq!(serde_json::to_value(actor(&who)).unwrap(), want);
+    }
+
+    #[test]
+    fn a_request_says_where_it_came_from() {
+        let fact = Fact::Requested {
+            payload: value!([1, null]),
+        };
+        let event = Logged::new(fact.draft("ses_1", None).at("ses_1", 1, Millis(0)));
+        let event: Value = serde_json::from_slice(&json(&event)).unwrap();
+        assert_eq!(event["source"], "http");
+        assert_eq!(event["body"], value!({ "payload": [1, null] }));
     }
 
     #[test]

@@ -23,8 +23,13 @@ fn every_input_is_taken(scene: &Scene) {
         return;
     }
     let messages = (1..).zip(scene.facts());
-    let newest =
-        messages.filter(|(_, fact)| matches!(fact, Fact::UserMessage(_) | Fact::Continued { .. }));
+    let input = |fact: &Fact| {
+        matches!(
+            fact,
+            Fact::UserMessage(_) | Fact::Requested { .. } | Fact::Continued { .. }
+        )
+    };
+    let newest = messages.filter(|(_, fact)| input(fact));
     assert_eq!(scene.state.waiting, [0; 0]);
     assert_eq!(
         scene.state.input_cursor,
@@ -53,7 +58,10 @@ fn turns_open_and_close_in_order(scene: &Scene) {
                 open = Some(begun);
             }
             Fact::TurnCompleted(end) => assert_eq!(open, Some(end.number)),
-            Fact::UserMessage(_) | Fact::Archived | Fact::Continued { .. } => {
+            Fact::UserMessage(_)
+            | Fact::Requested { .. }
+            | Fact::Archived
+            | Fact::Continued { .. } => {
                 assert_eq!(event.draft.turn, None);
                 continue;
             }

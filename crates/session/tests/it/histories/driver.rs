@@ -7,7 +7,7 @@ use session::{Call, Command, Duty, Item, Limits, Phase, Refusal, Reply, Stop};
 
 use super::plan::{Comes, Ends, Move, Outside, Plan, Shape};
 use crate::scene::{
-    Scene, answer, call, compacted, failure, interrupt, receipt, replied, send, tokens,
+    Scene, answer, call, compacted, failure, interrupt, receipt, replied, request, send, tokens,
 };
 use crate::view;
 
@@ -44,6 +44,7 @@ impl World {
             let command = match one {
                 Outside::Send => send("more"),
                 Outside::Interrupt => interrupt("now"),
+                Outside::Request => request(serde_json::json!({ "more": true })),
                 Outside::Cancel => Command::Cancel,
                 Outside::Archive => Command::Archive,
                 Outside::Limits(most) => Command::SetLimits(Limits {

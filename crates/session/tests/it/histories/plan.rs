@@ -10,6 +10,7 @@ use session::{Limits, Stop};
 pub enum Outside {
     Send,
     Interrupt,
+    Request,
     Cancel,
     Archive,
     Limits(u64),
@@ -70,6 +71,7 @@ fn outside() -> impl Strategy<Value = Outside> {
     prop_oneof![
         12 => Just(Outside::Send),
         4 => Just(Outside::Interrupt),
+        3 => Just(Outside::Request),
         3 => Just(Outside::Cancel),
         1 => Just(Outside::Archive),
         1 => (1..500u64).prop_map(Outside::Limits),
