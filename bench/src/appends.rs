@@ -257,6 +257,7 @@ pub fn frozen() -> Frozen {
         egress: session::Egress::default(),
         secret_stores: Vec::new(),
         skills: None,
+        cause: None,
     }
 }
 

@@ -12,7 +12,7 @@ mod field;
 mod json;
 mod openapi;
 mod ops;
-mod problem;
+pub(crate) mod problem;
 mod query;
 mod request;
 mod sandboxes;
@@ -21,7 +21,7 @@ mod serve;
 mod shape;
 mod unbuilt;
 mod v1;
-mod v3;
+pub(crate) mod v3;
 
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};

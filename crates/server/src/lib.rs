@@ -8,6 +8,7 @@
 //!   them back.
 //! * [`engines`] gives other people's engines a sandbox of their own.
 //! * [`gate`] gives sandboxes their passes and sealed tokens.
+//! * [`begin`] makes sessions, whoever wishes for one.
 //! * [`outside`] carries a command that does not come from a session's run.
 //! * [`http`] parses requests into commands and renders answers; it holds no
 //!   rules.
@@ -19,6 +20,7 @@
 //! * [`cli`] is a client of the HTTP face like any other.
 
 pub mod app;
+pub mod begin;
 pub mod caps;
 pub mod cli;
 pub mod clock;

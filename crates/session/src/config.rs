@@ -50,6 +50,46 @@ pub struct Frozen {
     /// The skills of the agent's revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skills: Option<Skills>,
+    /// What began it, if no key did by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// What begins sessions by itself: something of an agent, with caps of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Which of the two.
+    pub kind: CauseKind,
+    /// Its id.
+    pub id: String,
+    /// What all sessions that it began together may use, as it was then. It holds
+    /// when the cause is gone; as long as it is there, its caps hold as they are.
+    #[serde(default, skip_serializing_if = "Caps::is_none")]
+    pub caps: Caps,
+}
+
+/// What can begin a session by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CauseKind {
+    /// The hour.
+    Schedule,
+    /// A call to its URL.
+    Hook,
+}
+
+impl CauseKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Schedule, Self::Hook];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Hook => "hook",
+        }
+    }
 }
 
 /// The skills of a session: what its model is told of them. Their files are

@@ -27,7 +27,7 @@ pub mod usage;
 pub mod waiting;
 
 pub use apply::Fold;
-pub use config::{Caps, Egress, Frozen, OnInterrupt, Skill, Skills};
+pub use config::{Caps, Cause, CauseKind, Egress, Frozen, OnInterrupt, Skill, Skills};
 pub use decide::{Command, Decided, Refusal, decide};
 pub use duty::{Duty, duty};
 pub use event::{Actor, Draft, Event, Level};

@@ -11,6 +11,8 @@
 //! | `orgs` | an owner, with its wrapped data key | id |
 //! | `keys` | an API key: its SHA-256, never the key | id; hash |
 //! | `agents` | an agent; a deleted one keeps its row and loses its name | id; (org, name) while it lives |
+//! | `schedules` | what begins sessions of an agent at set times; a deleted one keeps its row and loses its name | id; (org, agent, name) while it lives |
+//! | `schedule_runs` | what became of a slot of a schedule, or of a fire by hand | id; (schedule, slot) |
 //! | `revisions` | a frozen prompt and model of an agent | (agent, number) |
 //! | `credentials` | a sealed model key | id; one default per (org, provider) |
 //! | `secret_stores` | a named store of secrets, and the hosts it lets sandboxes reach | id; (org, name) |
@@ -42,6 +44,7 @@ mod beside;
 mod birth;
 mod blobs;
 mod budget;
+mod causes;
 mod checkpoints;
 mod content;
 mod credentials;

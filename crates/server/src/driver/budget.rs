@@ -253,12 +253,16 @@ impl Run {
                 Err(error) => return Err(error.into()),
             },
         };
-        let now = clock::now();
-        let mut caps = Vec::new();
-        for (scope, of) in [(&self.org, org), (&self.frozen.agent, agent)] {
-            caps.extend(crate::caps::of(scope, &of, now));
+        let mut groups = vec![(&self.org, org), (&self.frozen.agent, agent)];
+        if let Some(cause) = &self.frozen.cause {
+            let caps = self.app.store.caps_of(&self.org, cause).await?;
+            groups.push((&cause.id, caps));
         }
-        Ok(caps)
+        let now = clock::now();
+        let caps = groups
+            .into_iter()
+            .flat_map(|(scope, of)| crate::caps::of(scope, &of, now));
+        Ok(caps.collect())
     }
 
     /// Takes up a turn that another run left, and says so. A model call that

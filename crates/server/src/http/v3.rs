@@ -10,7 +10,7 @@ pub mod events;
 mod limits;
 pub mod messages;
 mod number;
-mod price;
+pub(crate) mod price;
 pub mod report;
 mod said;
 pub mod sessions;

@@ -227,10 +227,23 @@ fn the_configuration_that_rows_hold() {
                 },
             ],
         }),
+        cause: Some(session::Cause {
+            kind: session::CauseKind::Schedule,
+            id: "sch_1".to_owned(),
+            caps: session::Caps {
+                tokens_per_day: Some(7),
+                ..session::Caps::default()
+            },
+        }),
         ..frozen(Limits::default())
     };
     let closed = session::Frozen {
         egress: session::Egress::None,
+        cause: Some(session::Cause {
+            kind: session::CauseKind::Hook,
+            id: "hk_1".to_owned(),
+            caps: session::Caps::default(),
+        }),
         ..frozen(Limits::default())
     };
     frozen_as(

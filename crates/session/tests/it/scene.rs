@@ -165,6 +165,7 @@ pub fn frozen(limits: Limits) -> Frozen {
         egress: session::Egress::Open,
         secret_stores: Vec::new(),
         skills: None,
+        cause: None,
     }
 }
 

@@ -77,6 +77,7 @@ fn all() -> Vec<String> {
         birth::queries(),
         crate::append::queries(),
         crate::checkpoints::queries(),
+        crate::causes::queries(),
         credentials::queries(),
         crate::erase::queries(),
         events::queries(),

@@ -108,6 +108,7 @@ pub fn frozen() -> Frozen {
         egress: session::Egress::Open,
         secret_stores: Vec::new(),
         skills: None,
+        cause: None,
     }
 }
 

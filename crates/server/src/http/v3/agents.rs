@@ -26,8 +26,9 @@ use crate::http::problem::{Code, ErrorEnvelope, Problem, named};
 use crate::http::query::{At, Params, page};
 pub(super) use egress::EgressObject;
 use object::{AgentObject, AgentPage};
+pub(crate) use wanted::model;
 use wanted::{CreateAgent, UpdateAgent, change, new_agent};
-pub(super) use wanted::{MANAGED, model, secret};
+pub(super) use wanted::{MANAGED, secret};
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {

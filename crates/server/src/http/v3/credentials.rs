@@ -22,7 +22,7 @@ use crate::http::field::{need, short};
 use crate::http::json::Sent;
 use crate::http::problem::{ErrorEnvelope, Problem, named};
 use crate::http::query::At;
-pub(super) use resolve::resolve;
+pub(crate) use resolve::resolve;
 
 /// Most characters of a name.
 const NAME: usize = 128;

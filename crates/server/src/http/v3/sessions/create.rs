@@ -1,32 +1,26 @@
-//! Making a session. Everything durable about it is one transaction: row, first
-//! message, client token, the answer to a repeated key, and, where this node has
-//! room, the lease, so that the run begins without another commit.
+//! Making a session by a request: what was sent becomes a wish, which
+//! `crate::begin` carries.
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use session::config::Bounds;
-use session::id::Noun;
-use session::{Command, Decided, Frozen, Limits, Millis, ModelRef, State, decide};
 use sha2::{Digest, Sha256};
-use store::{AgentRow, Begins, Created, NewSession, Once, Projection, SessionRow};
+use store::{AgentRow, Once};
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 use utoipa::ToSchema;
 
 use super::object::SessionObject;
 use crate::app::App;
+use crate::begin::{Born, Wish, begin};
 use crate::clock;
-use crate::gate::own_store;
 use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
-use crate::http::problem::{Code, Problem, named};
+use crate::http::problem::{Code, Problem};
 use crate::http::secrets;
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::said::{Input, KEY, Said};
-use crate::http::v3::{agents, credentials, messages, price, tokens};
-use crate::outside;
+use crate::http::v3::{messages, tokens};
 
 /// Fields of the contract that this build does not have yet.
 const UNBUILT: [&str; 4] = ["webhook", "destinations", "sources", "revision"];
@@ -88,38 +82,19 @@ pub async fn create(
     let key = wanted.key.map(|key| short(key, "key", KEY)).transpose()?;
     let once = once(key.clone(), messages::header_key(headers)?, "", sent);
     let agent = agent(app, &org, need(wanted.agent, "agent")?).await?;
-    let frozen = freeze(app, agent, wanted.model, wanted.limits).await?;
-
-    let now = clock::now();
-    let id = clock::fresh(Noun::Session);
-    let decided = decide(&id, &frozen, &State::default(), said.command(), now);
-    let Decided { drafts, state } =
-        decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
-    let project = Projection::of(&frozen, &State::default(), &state, now);
-    let begins = begins(&id, &frozen, &state, now);
-    let new = NewSession {
-        id,
-        org,
-        key,
-        once,
-        frozen,
-        metadata,
-        at: now,
-        drafts,
-        project,
-        birth: None,
-        begins,
-        token: Some(tokens::usual(now)),
-        origin: None,
-    };
-    let Born { status, row, token } = born(app, tasks, new, true).await?;
-    // A new one is shown as it was asked for: that it runs by now its events tell.
-    let row = match status {
-        StatusCode::CREATED => outside::in_state(row, state),
-        _ => row,
-    };
+    let mut wish = Wish::new(org, agent, said.command());
+    wish.model = wanted.model;
+    wish.limits = wanted
+        .limits
+        .map(|limits| limits.0.into())
+        .unwrap_or_default();
+    wish.key = key;
+    wish.once = once;
+    wish.metadata = metadata;
+    wish.token = Some(tokens::usual(clock::now()));
+    let Born { new, row, token } = begin(app, tasks, wish).await?;
     Ok((
-        status,
+        made(new),
         Json(CreatedSession {
             session: SessionObject::show(app, row),
             client_token: token,
@@ -127,87 +102,11 @@ pub async fn create(
     ))
 }
 
-/// What stands in the log too if the session is run at once: its turn has begun.
-/// That spares a commit before the first model call. A turn that ends as it
-/// begins is left to the driver.
-fn begins(id: &str, frozen: &Frozen, asked: &State, now: Millis) -> Option<Begins> {
-    let Decided { drafts, state } = decide(id, frozen, asked, Command::Begin, now).ok()?;
-    let project = Projection::of(frozen, asked, &state, now);
-    (!state.phase().at_rest()).then_some(Begins { drafts, project })
-}
-
-/// A session that was made, or found, and the token for it.
-pub struct Born {
-    /// 201 or 200.
-    pub status: StatusCode,
-    /// The session.
-    pub row: SessionRow,
-    /// Opens it.
-    pub token: String,
-}
-
-/// Writes a session and, if it `runs` at once, hands it to the driver.
-pub async fn born(
-    app: &App,
-    tasks: &TaskTracker,
-    new: NewSession,
-    runs: bool,
-) -> Result<Born, Problem> {
-    // In a task of its own: a client that hangs up ends its handler, and between
-    // the lease and the driver there must be no end.
-    let born = tasks.spawn(bear(app.clone(), new, runs).in_current_span());
-    born.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "making a session ended badly");
-        Err(Problem::new(
-            Code::Internal,
-            "the session could not be made",
-        ))
-    })
-}
-
-/// Writes the session, and hands it to this node's driver if there is room.
-async fn bear(app: App, mut new: NewSession, runs: bool) -> Result<Born, Problem> {
-    let place = match runs {
-        true => app.births.reserve(&app, &new.org),
-        false => None,
-    };
-    let (place, birth) = place.unzip();
-    new.birth = birth;
-    let token = new.token.as_ref().map(|token| token.token.clone());
-    let answer = |status, row: SessionRow| {
-        Ok(Born {
-            status,
-            row,
-            token: token.unwrap_or_default(),
-        })
-    };
-    match app
-        .store
-        .create_session(new)
-        .await
-        .map_err(named("session", "to fork"))?
-    {
-        Created::New {
-            row,
-            events,
-            leased,
-        } => {
-            app.metrics.appended(events.len());
-            if let Some(place) = place
-                && leased
-            {
-                place.take((*row).clone(), events);
-            }
-            answer(StatusCode::CREATED, *row)
-        }
-        Created::Replay(row) => answer(StatusCode::OK, *row),
-        Created::Conflict(row) => Err(Problem::new(
-            Code::Conflict,
-            format!(
-                "create key already used with a different request: it made {}",
-                row.id
-            ),
-        )),
+/// 201 for what was made now, 200 for what was found.
+pub fn made(new: bool) -> StatusCode {
+    match new {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
     }
 }
 
@@ -271,83 +170,6 @@ async fn agent(app: &App, org: &str, named: String) -> Result<AgentRow, Problem>
         Code::NotFound => problem.at("agent"),
         _ => problem,
     })
-}
-
-/// What the session keeps of its agent for ever.
-async fn freeze(
-    app: &App,
-    agent: AgentRow,
-    model: Option<String>,
-    limits: Option<Object<LimitsIn>>,
-) -> Result<Frozen, Problem> {
-    let model = agents::model(
-        model.unwrap_or_else(|| agent.active.model.clone()),
-        &agent.runtime,
-    )?;
-    // It may have been removed since the agent was made.
-    agents::runtime::known(&app.runtimes(), Some(&agent.runtime))
-        .map_err(|problem| problem.at("agent"))?;
-    let credential = credentials::resolve(app, &agent, model.provider).await?;
-    let limits = limits
-        .map(|limits| Limits::from(limits.0))
-        .unwrap_or_default()
-        .over(agent.limits);
-    let prices = price::of(app, &model);
-    price::needed(prices, &model, &limits)?;
-    price::capped(prices, &model, &agent.policy.caps)?;
-    price::allowed(app, prices, &model)?;
-    let own = own_store(&agent.id);
-    Ok(Frozen {
-        bounds: bounds(app, &model),
-        agent: agent.id,
-        revision: agent.active.number,
-        prompt: agent.active.prompt,
-        prompt_hash: agent.active.prompt_hash,
-        model,
-        runtime: agent.runtime,
-        credential,
-        limits,
-        on_interrupt: agent.policy.on_interrupt,
-        prices,
-        caps: agent.policy.caps,
-        egress: agent.policy.egress,
-        secret_stores: std::iter::once(own)
-            .chain(agent.policy.secret_store)
-            .collect(),
-        skills: agent.active.skills.map(told),
-    })
-}
-
-/// What a session's model is told of the skills of its agent.
-fn told(bundle: store::Bundle) -> session::Skills {
-    let skill = |row: store::SkillRow| session::Skill {
-        name: row.name,
-        description: row.description,
-    };
-    session::Skills {
-        digest: bundle.digest,
-        list: bundle.skills.into_iter().map(skill).collect(),
-    }
-}
-
-/// The platform's own limits: the operator's where set, else the model's.
-fn bounds(app: &App, model: &ModelRef) -> Bounds {
-    let config = &app.config;
-    Bounds {
-        turn_seconds: config.turns.turn_seconds,
-        steps: config.turns.turn_steps,
-        max_tokens: config
-            .models
-            .max_output_tokens
-            .unwrap_or_else(|| app.models.max_output(model)),
-        window: config
-            .models
-            .context_window
-            .unwrap_or_else(|| app.models.window(model)),
-        loop_after: config.turns.loop_after,
-        model_seconds: config.models.model_seconds,
-        tool_seconds: config.turns.tool_seconds,
-    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ use store::{NewSession, Origin, Projection, SessionRow};
 use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
 
-use super::create::{self, Born};
+use super::create;
 use super::object::SessionObject;
 use crate::app::App;
+use crate::begin::{Born, born};
 use crate::clock;
 use crate::gate::is_gone;
 use crate::http::field::{Object, short};
@@ -120,9 +121,9 @@ pub async fn fork(
         }),
     };
     let runs = !state.phase().at_rest();
-    let Born { status, row, token } = create::born(app, tasks, new, runs).await?;
+    let Born { new, row, token } = born(app, tasks, new, runs).await?;
     Ok((
-        status,
+        create::made(new),
         Json(ForkedSession {
             session: SessionObject::show(app, row),
             client_token: token,
@@ -167,7 +168,8 @@ async fn files(app: &App, row: &SessionRow, at: u64) -> Result<Option<Files>, Pr
 }
 
 /// What a fork keeps of its origin: it may be made to try something, so it has no
-/// secrets unless it is asked for. What its origin's stores closed stays closed.
+/// secrets unless it is asked for. What began the origin stays its cause, too, so
+/// that a fork does not walk out of a schedule's or a hook's caps. What its origin's stores closed stays closed.
 async fn frozen(
     app: &App,
     org: &str,

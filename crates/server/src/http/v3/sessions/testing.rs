@@ -21,5 +21,6 @@ pub fn frozen() -> Frozen {
         egress: session::Egress::Open,
         secret_stores: Vec::new(),
         skills: None,
+        cause: None,
     }
 }

@@ -1,0 +1,188 @@
+//! Beginning a session: one path for all who begin one. A request, a schedule, a
+//! hook and an agent's own URL say what is wished; here the agent's configuration
+//! is frozen, the first fact decided, and all that is durable about the session
+//! written in one transaction: row, first fact, client token, the answer to a
+//! repeated key, and, where this node has room, the lease, so that the run begins
+//! without another commit.
+//!
+//! It may not know who wishes, nor how an answer is worded.
+
+mod freeze;
+
+use session::id::Noun;
+use session::{Cause, Command, Decided, Frozen, Limits, Millis, State, decide};
+use store::{AgentRow, Begins, Created, NewSession, NewToken, Once, Projection, SessionRow};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::app::App;
+use crate::clock;
+use crate::http::problem::{Code, Problem, named};
+
+/// A session that somebody wishes for.
+#[derive(Debug)]
+pub struct Wish {
+    /// Who will own it.
+    pub org: String,
+    /// Its agent, as it is at this moment.
+    pub agent: AgentRow,
+    /// Its first fact: what it is told.
+    pub first: Command,
+    /// Another model than the agent's, as it was sent.
+    pub model: Option<String>,
+    /// Limits over the agent's, field by field.
+    pub limits: Limits,
+    /// The caller's routing key.
+    pub key: Option<String>,
+    /// What makes a repeated wish find the first session instead.
+    pub once: Option<Once>,
+    /// The caller's own JSON object, as its text.
+    pub metadata: Option<String>,
+    /// Opens it, if somebody is to be given a token.
+    pub token: Option<NewToken>,
+    /// What began it, if no key did by itself.
+    pub cause: Option<Cause>,
+}
+
+impl Wish {
+    /// A session of that agent which is told this first, and nothing special.
+    #[must_use]
+    pub fn new(org: String, agent: AgentRow, first: Command) -> Self {
+        Self {
+            org,
+            agent,
+            first,
+            model: None,
+            limits: Limits::default(),
+            key: None,
+            once: None,
+            metadata: None,
+            token: None,
+            cause: None,
+        }
+    }
+}
+
+/// A session that was made, or found.
+#[derive(Debug)]
+pub struct Born {
+    /// Whether it was made now; else an earlier wish made it.
+    pub new: bool,
+    /// The session. A new one is as it was asked for: that it runs by now its
+    /// events tell.
+    pub row: SessionRow,
+    /// Opens it; empty if no token was wished for.
+    pub token: String,
+}
+
+/// Begins a session, or finds the one that the same wish began before. `tasks`
+/// owns the work that must not end with its caller.
+///
+/// # Errors
+/// What in the wish does not hold, by its field; 409 if its key was used for
+/// another wish; whatever the store cannot do. Nothing was made then.
+pub async fn begin(app: &App, tasks: &TaskTracker, wish: Wish) -> Result<Born, Problem> {
+    let frozen = freeze::freeze(app, wish.agent, wish.model, wish.limits, wish.cause).await?;
+    let now = clock::now();
+    let id = clock::fresh(Noun::Session);
+    let decided = decide(&id, &frozen, &State::default(), wish.first, now);
+    let Decided { drafts, state } =
+        decided.map_err(|refusal| Problem::new(Code::Conflict, refusal.to_string()))?;
+    let new = NewSession {
+        begins: begins(&id, &frozen, &state, now),
+        project: Projection::of(&frozen, &State::default(), &state, now),
+        id,
+        org: wish.org,
+        key: wish.key,
+        once: wish.once,
+        frozen,
+        metadata: wish.metadata,
+        at: now,
+        drafts,
+        birth: None,
+        token: wish.token,
+        origin: None,
+    };
+    let mut born = born(app, tasks, new, true).await?;
+    if born.new {
+        born.row = crate::outside::in_state(born.row, state);
+    }
+    Ok(born)
+}
+
+/// What stands in the log too if the session is run at once: its turn has begun.
+/// That spares a commit before the first model call. A turn that ends as it
+/// begins is left to the driver.
+fn begins(id: &str, frozen: &Frozen, asked: &State, now: Millis) -> Option<Begins> {
+    let Decided { drafts, state } = decide(id, frozen, asked, Command::Begin, now).ok()?;
+    let project = Projection::of(frozen, asked, &state, now);
+    (!state.phase().at_rest()).then_some(Begins { drafts, project })
+}
+
+/// Writes a session and, if it `runs` at once, hands it to the driver.
+///
+/// # Errors
+/// As [`begin`].
+pub async fn born(
+    app: &App,
+    tasks: &TaskTracker,
+    new: NewSession,
+    runs: bool,
+) -> Result<Born, Problem> {
+    // In a task of its own: a client that hangs up ends its handler, and between
+    // the lease and the driver there must be no end.
+    let born = tasks.spawn(bear(app.clone(), new, runs).in_current_span());
+    born.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "making a session ended badly");
+        Err(Problem::new(
+            Code::Internal,
+            "the session could not be made",
+        ))
+    })
+}
+
+/// Writes the session, and hands it to this node's driver if there is room.
+async fn bear(app: App, mut new: NewSession, runs: bool) -> Result<Born, Problem> {
+    let place = match runs {
+        true => app.births.reserve(&app, &new.org),
+        false => None,
+    };
+    let (place, birth) = place.unzip();
+    new.birth = birth;
+    let token = new.token.as_ref().map(|token| token.token.clone());
+    let answer = |new, row: SessionRow| {
+        Ok(Born {
+            new,
+            row,
+            token: token.unwrap_or_default(),
+        })
+    };
+    match app
+        .store
+        .create_session(new)
+        .await
+        .map_err(named("session", "to fork"))?
+    {
+        Created::New {
+            row,
+            events,
+            leased,
+        } => {
+            app.metrics.appended(events.len());
+            if let Some(place) = place
+                && leased
+            {
+                place.take((*row).clone(), events);
+            }
+            answer(true, *row)
+        }
+        Created::Replay(row) => answer(false, *row),
+        Created::Conflict(row) => Err(Problem::new(
+            Code::Conflict,
+            format!(
+                "create key already used with a different request: it made {}",
+                row.id
+            ),
+        )),
+    }
+}
