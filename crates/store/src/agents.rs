@@ -8,7 +8,7 @@ use futures::FutureExt;
 use session::{Limits, Millis};
 
 use crate::db::{Row, Value, values};
-use crate::{Bundle, Cursor, Error, Listed, NewCredential, Page, Store};
+use crate::{Bundle, Cursor, Error, Listed, NewCredential, Page, Store, hooks};
 use change::{apply, attach, one};
 use create::create;
 pub use policy::Policy;
@@ -265,16 +265,23 @@ impl Store {
             .await
     }
 
-    /// Deletes an agent: its sessions stay, its name is free.
+    /// Deletes an agent: its sessions stay, its name is free, its hooks end.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the org has no such agent.
     pub async fn delete_agent(&self, org: &str, id: &str, at: Millis) -> Result<(), Error> {
-        let values = values![at, org, id];
-        match self.db().exec(DELETE, values).await? {
-            0 => Err(Error::NotFound),
-            _ => Ok(()),
-        }
+        let (org, id) = (org.to_owned(), id.to_owned());
+        self.db()
+            .change(move |tx| {
+                async move {
+                    if tx.exec(DELETE, &values![at, org, &id]).await? == 0 {
+                        return Err(Error::NotFound);
+                    }
+                    hooks::end(tx, &id, at).await
+                }
+                .boxed()
+            })
+            .await
     }
 }
 

@@ -74,6 +74,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What a request that is to be done once made before, if it did: a replay or a
+    /// conflict. Who gets `None` asks again by making the session.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn made_before(&self, org: &str, once: &Once) -> Result<Option<Created>, Error> {
+        let found = self.db().row(BEFORE, values![org, once.scope, &once.key]);
+        let Some(mut row) = found.await? else {
+            return Ok(None);
+        };
+        let (request, session) = (row.text()?, row.text()?);
+        Ok(match self.session(org, &session).await {
+            Ok(row) if request == once.request => Some(Created::Replay(Box::new(row))),
+            Ok(row) => Some(Created::Conflict(Box::new(row))),
+            // It is being erased, and the key with it.
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(error),
+        })
+    }
+}
+
 struct Birthing {
     new: NewSession,
     facts: Facts,

@@ -8,6 +8,8 @@ use crate::db::values;
 use crate::{Error, Store};
 
 const SCHEDULE: &str = "SELECT caps FROM schedules WHERE org = $1 AND id = $2 AND deleted IS NULL";
+// What a revoked hook began goes on under its caps.
+const HOOK: &str = "SELECT caps FROM hooks WHERE org = $1 AND id = $2";
 
 impl Store {
     /// The caps of a cause, as they are now; those that it had when it began the
@@ -18,7 +20,7 @@ impl Store {
     pub async fn caps_of(&self, org: &str, cause: &Cause) -> Result<Caps, Error> {
         let caps = match cause.kind {
             CauseKind::Schedule => SCHEDULE,
-            CauseKind::Hook => return Ok(cause.caps),
+            CauseKind::Hook => HOOK,
         };
         match self.db().row(caps, values![org, &cause.id]).await? {
             Some(mut row) => read(&row.text()?),
@@ -38,5 +40,5 @@ pub(crate) fn read(text: &str) -> Result<Caps, Error> {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [SCHEDULE].map(str::to_owned).into()
+    [SCHEDULE, HOOK].map(str::to_owned).into()
 }

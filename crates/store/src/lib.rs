@@ -26,6 +26,7 @@
 //! | `onces` | a request that must not take effect twice, and the session it made | (org, scope, key) |
 //! | `message_keys` | a message that must not be said twice, and the fact it became | (session, key) |
 //! | `client_tokens` | a token for one session: its SHA-256 | hash |
+//! | `hooks` | an address that starts sessions of an agent: the SHA-256 of its token | id; hash; (agent, name) while not revoked |
 //! | `lineage` | a run of facts that a fork reads where they stand, at an ancestor | (session, first number) |
 //! | `checkpoints` | files of a sandbox at a moment, and the pieces that hold them | id |
 //! | `folds` | where what a session's facts came to is kept | (session, number) |
@@ -58,6 +59,7 @@ mod folds;
 mod follow;
 mod grants;
 mod hearing;
+mod hooks;
 mod hub;
 mod install;
 mod keys;
@@ -100,6 +102,7 @@ pub use error::{Error, Reason};
 pub use events::{EventQuery, KindFilter};
 pub use follow::Follow;
 pub use grants::{GrantRow, Grants};
+pub use hooks::{HookRow, NewHook};
 pub use keys::{KeyRow, NewKey, OrgRow};
 pub use leases::{Claimed, InLine, Quota};
 pub use lineage::Origin;

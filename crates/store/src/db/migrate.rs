@@ -6,7 +6,7 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 6] = [
+pub(super) const STEPS: [(&str, &str); 7] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
     ("policy", include_str!("../../migrations/0003_policy.sql")),
@@ -16,6 +16,7 @@ pub(super) const STEPS: [(&str, &str); 6] = [
         "schedules",
         include_str!("../../migrations/0007_schedules.sql"),
     ),
+    ("hooks", include_str!("../../migrations/0008_hooks.sql")),
 ];
 
 const TABLE: &str =

@@ -83,6 +83,7 @@ fn all() -> Vec<String> {
         events::queries(),
         crate::folds::queries(),
         crate::grants::queries(),
+        crate::hooks::queries(),
         crate::install::queries(),
         keys::queries(),
         leases::queries(),

@@ -26,6 +26,7 @@ mod forks;
 mod full;
 mod grants;
 mod history;
+mod hooks;
 mod keys;
 mod leases;
 mod lists;
