@@ -15,6 +15,7 @@ mod count;
 mod door;
 mod engine;
 mod error;
+mod meter;
 mod model;
 mod models;
 mod openai;
@@ -35,6 +36,7 @@ pub use engine::{
     Stream,
 };
 pub use error::{ErrorKind, ModelError};
+pub use meter::Meter;
 pub use model::{Ask, Delta, Deltas, Model, Purpose};
 pub use models::{BrainConfig, ConfigError, Models};
 pub use patience::Patience;

@@ -11,7 +11,7 @@ use session::tool::Tool;
 use session::{Item, ModelRef, Reply};
 use tokio::sync::mpsc;
 
-use crate::ModelError;
+use crate::{Meter, ModelError};
 
 /// A model that can be asked for its next answer.
 pub trait Model: Send + Sync + std::fmt::Debug {
@@ -68,7 +68,28 @@ pub enum Purpose {
 
 /// Where pieces of the answer go while it is being given. A reader that is
 /// slow or gone misses pieces; it never holds up the call.
-pub type Deltas = mpsc::Sender<Delta>;
+/// All of it is counted, whether or not it is passed on.
+#[derive(Debug, Clone)]
+pub struct Deltas {
+    to: mpsc::Sender<Delta>,
+    meter: Meter,
+}
+
+impl Deltas {
+    /// A way for pieces, of which so many wait for a slow reader.
+    #[must_use]
+    pub fn new(depth: usize) -> (Self, mpsc::Receiver<Delta>) {
+        let (to, said) = mpsc::channel(depth);
+        let meter = Meter::default();
+        (Self { to, meter }, said)
+    }
+
+    /// What counts the call whose pieces these are.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+}
 
 /// One piece of an answer that is being given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +115,9 @@ pub enum Delta {
 
 /// Passes a piece on, if there is room for it.
 pub(crate) fn tell(deltas: &Deltas, delta: Delta) {
+    if let Delta::Text(text) | Delta::Thinking(text) | Delta::ToolInput(text) = &delta {
+        deltas.meter.heard(text.len());
+    }
     // Deltas are a courtesy: the finished answer follows in any case.
-    let _ = deltas.try_send(delta);
+    let _ = deltas.to.try_send(delta);
 }

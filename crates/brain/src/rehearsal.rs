@@ -13,7 +13,7 @@ mod template;
 
 pub(crate) use fails::Fails;
 pub use play::Rehearsal;
-pub(crate) use play::{chunks, stop};
+pub(crate) use play::{chunks, stop, tokens};
 pub(crate) use scene::{Scene, Seen};
 pub(crate) use script::{Fail, Line, Named, Wish};
 

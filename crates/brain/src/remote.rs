@@ -77,15 +77,24 @@ impl Remote {
         &self,
         headers: HeaderMap,
         body: Bytes,
-        record: bool,
+        (record, thinks): (bool, bool),
         deltas: &Deltas,
     ) -> Result<Told, ModelError> {
+        let meter = deltas.meter();
+        meter.asked(thinks);
         let open = stream::open(&self.answers, headers, body, &self.patience, record);
-        let mut events = open.await?;
+        let mut events = open.await.inspect_err(|error| {
+            if !error.begun() {
+                meter.refused();
+            }
+        })?;
         let request_id = events.request_id.clone();
         let mut assembly = self.api.assembly(deltas);
         let read = events.read(|data| assembly.take(data)).await;
         let reply = read.and_then(|()| assembly.finish());
+        if let Ok(reply) = &reply {
+            meter.told(reply.usage);
+        }
         match reply {
             Ok(reply) => Ok(Told {
                 reply: Reply {
@@ -117,8 +126,9 @@ impl Remote {
             Some(frame) => (frame.headers(self.api, ask)?, frame.body(self.api, ask)?),
         };
         let record = frame.is_some();
+        let thinks = table::look_up(&ask.model).adaptive;
         let attempt = || {
-            self.attempt(headers.clone(), body.clone(), record, deltas)
+            self.attempt(headers.clone(), body.clone(), (record, thinks), deltas)
                 .boxed()
         };
         persist(&self.patience, ask, Some(deltas), attempt).await

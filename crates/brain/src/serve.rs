@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::rehearsal::{Fail, Fails, Line, Named, Part, Scene, Seen, part, summary};
 use crate::{ModelError, compaction_prompt};
 use fault::{Dialect, Fault};
-use log::{Log, Watch};
+use log::{ANSWERED, Log, Watch};
 
 /// Largest request that is accepted, in bytes.
 const LARGEST: usize = 32 * 1024 * 1024;
@@ -123,7 +123,7 @@ async fn answer(State(rehearsals): State<Arc<Rehearsals>>, request: Request) -> 
         Err(_) => Err(Fault::new(413, "The request is too large.")),
     };
     let mut response = answered.unwrap_or_else(|fault| {
-        watch.ended("answered");
+        watch.ended(ANSWERED);
         fault.into_response(dialect, &id)
     });
     watch.status(response.status());
@@ -150,18 +150,18 @@ async fn route(
             messages::answer(rehearsals, asked).await
         }
         (&Method::POST, path) if path.ends_with("/v1/messages/count_tokens") => {
-            asked.watch.ended("answered");
+            asked.watch.ended(ANSWERED);
             messages::count(&asked)
         }
         (&Method::POST, path) if path.ends_with("/responses") => {
             responses::answer(rehearsals, asked).await
         }
         (&Method::POST, path) if path.ends_with("/responses/input_tokens") => {
-            asked.watch.ended("answered");
+            asked.watch.ended(ANSWERED);
             responses::count(&asked)
         }
         (&Method::GET, path) if path.ends_with("/v1/models") => {
-            asked.watch.ended("answered");
+            asked.watch.ended(ANSWERED);
             Ok(Json(models()).into_response())
         }
         _ => Err(Fault::new(404, "There is nothing here.")),
@@ -223,11 +223,11 @@ async fn document(json: Value, ending: Ending, watch: Watch) -> Response {
     let text = json.to_string();
     match ending {
         Ending::Whole => {
-            watch.ended("answered");
+            watch.ended(ANSWERED);
             Json(json).into_response()
         }
         Ending::Garbage => {
-            watch.ended("answered");
+            watch.ended(ANSWERED);
             (StatusCode::OK, "{ this is no JSON").into_response()
         }
         Ending::Drop => {

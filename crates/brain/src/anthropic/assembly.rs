@@ -81,9 +81,15 @@ impl<'a> Assembly<'a> {
     pub fn take(&mut self, data: &str) -> Result<bool, ModelError> {
         let event: Event<'_> = read(data)?;
         match event.kind.as_str() {
-            "message_start" => self.count(event.message.and_then(|message| message.usage)),
+            "message_start" => {
+                self.count(event.message.and_then(|message| message.usage));
+                if let Some(usage) = self.usage {
+                    self.deltas.meter().input(tokens(usage));
+                }
+            }
             "content_block_start" => {
                 let start: RawObject = read(event.content_block.map_or("", RawValue::get))?;
+                self.begin(event.content_block.map_or(0, |raw| raw.get().len()), &start);
                 self.blocks.insert(event.index, Block::new(start));
             }
             "content_block_delta" => {
@@ -101,6 +107,13 @@ impl<'a> Assembly<'a> {
             _ => {}
         }
         Ok(false)
+    }
+
+    /// Counts the beginning of a block.
+    fn begin(&self, bytes: usize, start: &RawObject) {
+        let kind = start.get::<String>("type").unwrap_or_default();
+        let thought = kind.ends_with("thinking");
+        self.deltas.meter().begins(bytes, thought);
     }
 
     fn append(&mut self, index: u64, delta: &RawObject) -> Result<(), ModelError> {

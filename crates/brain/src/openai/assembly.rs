@@ -77,6 +77,10 @@ impl<'a> Assembly<'a> {
     pub fn take(&mut self, data: &str) -> Result<bool, ModelError> {
         let event: Event<'_> = read(data)?;
         match event.kind.as_str() {
+            "response.output_item.added" => {
+                let raw = event.item.map_or("", RawValue::get);
+                self.begin(raw.len(), &read(raw).unwrap_or_default());
+            }
             "response.output_item.done" => {
                 let fields: RawObject = read(event.item.map_or("", RawValue::get))?;
                 self.items.push(Item::new(fields));
@@ -97,6 +101,12 @@ impl<'a> Assembly<'a> {
             kind => self.pass_on(kind, event.delta),
         }
         Ok(false)
+    }
+
+    /// Counts the beginning of an item.
+    fn begin(&self, bytes: usize, item: &RawObject) {
+        let thought = item.get::<String>("type").as_deref() == Some("reasoning");
+        self.deltas.meter().begins(bytes, thought);
     }
 
     fn pass_on(&self, kind: &str, delta: Option<&RawValue>) {

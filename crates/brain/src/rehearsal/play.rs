@@ -38,14 +38,19 @@ impl Rehearsal {
         part: &Part,
         deltas: &Deltas,
     ) -> Result<Reply, ModelError> {
-        let line = &part.line;
+        let (line, meter) = (&part.line, deltas.meter());
+        meter.asked(false);
         if let Some(ms) = line.delay_ms {
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
         if let Some(fail) = line.fail
             && self.fails.fails_now(session, part)
         {
-            return Err(self.fail(line, fail, deltas).await);
+            let error = self.fail(line, fail, deltas).await;
+            if !error.begun() {
+                meter.refused();
+            }
+            return Err(error);
         }
         for (at, chunk) in chunks(line).into_iter().enumerate() {
             if let Some(ms) = line.chunk_ms.filter(|_| at > 0) {
@@ -53,7 +58,9 @@ impl Rehearsal {
             }
             tell(deltas, Delta::Text(chunk.to_owned()));
         }
-        Ok(reply(part))
+        let reply = reply(part);
+        meter.told(reply.usage);
+        Ok(reply)
     }
 
     async fn fail(&self, line: &Line, fail: Fail, deltas: &Deltas) -> ModelError {

@@ -12,7 +12,7 @@ use futures::stream;
 use serde_json::Value;
 
 use super::Ending;
-use super::log::Watch;
+use super::log::{ANSWERED, Watch};
 
 /// One piece of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Beat {
     pub text: String,
     /// Whether it carries text of the model, and not only its frame.
     pub chunk: bool,
+    /// Bytes in it that are the model's own.
+    pub bytes: u64,
 }
 
 /// How a stream ends.
@@ -42,13 +44,21 @@ pub(super) fn send(text: String) -> Beat {
         wait_ms: 0,
         text,
         chunk: false,
+        bytes: 0,
     }
 }
 
 /// An event as it is written on the stream.
 pub(super) fn event(data: &Value) -> Beat {
     let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
-    send(format!("event: {kind}\ndata: {data}\n\n"))
+    let delta = &data["delta"];
+    let fields = ["text", "thinking", "partial_json"].map(|field| &delta[field]);
+    let said = fields.iter().copied().chain([delta]);
+    let bytes = said.filter_map(Value::as_str).map(|text| text.len() as u64);
+    Beat {
+        bytes: bytes.sum(),
+        ..send(format!("event: {kind}\ndata: {data}\n\n"))
+    }
 }
 
 /// The stream of these pieces, ending as it is to end.
@@ -77,12 +87,13 @@ pub(super) fn body(beats: Vec<Beat>, end: End, watch: Watch) -> Body {
             if beat.wait_ms > 0 {
                 tokio::time::sleep(Duration::from_millis(beat.wait_ms)).await;
             }
+            watch.sent(beat.bytes);
             let bytes: Result<_, io::Error> = Ok(Bytes::from(beat.text));
             return Some((bytes, (beats, end, watch)));
         }
         match end? {
             End::Well => {
-                watch.ended("answered");
+                watch.ended(ANSWERED);
                 None
             }
             End::Cut => {

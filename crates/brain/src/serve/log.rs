@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde_json::{Map, Value, json};
+use session::Tokens;
 
 /// Requests kept.
 const MOST: usize = 500;
@@ -14,6 +15,9 @@ const MOST: usize = 500;
 const BODY: usize = 1024 * 1024;
 /// Bytes of all bodies kept.
 const ALL: usize = 64 * 1024 * 1024;
+
+/// How an answer ends that was given whole.
+pub(super) const ANSWERED: &str = "answered";
 
 /// One request and what became of it.
 #[derive(Debug, Default)]
@@ -23,6 +27,25 @@ struct Entry {
     size: usize,
     status: Option<u16>,
     ended: Option<&'static str>,
+    /// What the whole answer uses, once it is known.
+    whole: Tokens,
+    /// Whether the model thinks before it speaks: the answer is paid for at once.
+    thinks: bool,
+    /// Bytes of the answer that were sent.
+    sent: u64,
+}
+
+impl Entry {
+    /// What was used so far: a token for each byte that was sent, until the
+    /// answer has all it is to have.
+    fn used(&self) -> Tokens {
+        let whole = self.thinks || self.ended == Some(ANSWERED);
+        let sent = if whole { u64::MAX } else { self.sent };
+        Tokens {
+            output: self.whole.output.min(sent),
+            ..self.whole
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +125,7 @@ impl Log {
             let mut shown = entry.request.clone();
             shown["number"] = entry.number.into();
             shown["status"] = entry.status.into();
+            shown["used"] = json!(entry.used());
             shown["ended"] = entry.ended.unwrap_or("not yet").into();
             shown
         };
@@ -136,6 +160,17 @@ impl Watch {
     /// Notes the status of the answer.
     pub fn status(&self, status: StatusCode) {
         self.0.change(|entry| entry.status = Some(status.as_u16()));
+    }
+
+    /// Notes what the whole answer uses, and whether its model thinks first.
+    pub fn begins(&self, whole: Tokens, thinks: bool) {
+        self.0
+            .change(|entry| (entry.whole, entry.thinks) = (whole, thinks));
+    }
+
+    /// Notes that so many bytes of the model's own are sent.
+    pub fn sent(&self, bytes: u64) {
+        self.0.change(|entry| entry.sent += bytes);
     }
 
     /// Notes how the answer ended.

@@ -68,6 +68,8 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     let part = part.within(most);
     let ending = rehearsals.begin(&session(&asked, &body), &part).await?;
     let thought = thought(&body, &seal, part.index);
+    let whole = crate::rehearsal::tokens(part.line.tokens);
+    asked.watch.begins(whole, thought.is_some() || !body.stream);
     let message = render::Played {
         id: asked.watch.request_id().replace("req", "msg"),
         model: name,

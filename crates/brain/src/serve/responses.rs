@@ -50,6 +50,8 @@ pub(super) async fn answer(rehearsals: &Rehearsals, asked: Asked) -> Result<Resp
     let part = asked.part(name, scene(&items))?;
     let part = part.within(most.unwrap_or(u64::MAX));
     let ending = rehearsals.begin(&session(&body), &part).await?;
+    let whole = crate::rehearsal::tokens(part.line.tokens);
+    asked.watch.begins(whole, body.reasons() || !body.stream);
     let response = render::Played {
         id: asked.watch.request_id().replace("req", "resp"),
         model: name,

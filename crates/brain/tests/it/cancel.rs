@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use brain::Deltas;
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::hall::{Hall, MODELS, ask, script, user};
@@ -14,7 +14,7 @@ async fn the_server_sees_that_the_client_left() {
     for (number, model) in MODELS.into_iter().enumerate() {
         let line = json!({ "say": "abcdef", "chunks": 2, "fail": "hang", "times": -1 });
         let asked = ask(model, vec![user(1, &script(&json!([line])))]);
-        let (deltas, mut said) = mpsc::channel(64);
+        let (deltas, mut said) = Deltas::new(64);
         let brain = hall.models.for_model(&asked.model);
         let mut thinking = brain.think(asked, deltas);
         // Cut in the middle: some of the answer has come, the rest never will.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::{Ask, BrainConfig, Delta, ModelError, Models, Patience, Purpose};
+use brain::{Ask, BrainConfig, Delta, Deltas, ModelError, Models, Patience, Purpose};
 use reqwest::Client;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -11,7 +11,6 @@ use session::tool::{self, Tool};
 use session::transcript::ToolResult;
 use session::{Item, ModelRef, Reply};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Both providers, as model references that take thinking and ones that do not.
@@ -113,7 +112,7 @@ impl Drop for Hall {
 }
 
 pub async fn think(models: &Models, ask: Ask) -> (Result<Reply, ModelError>, Vec<Delta>) {
-    let (deltas, mut said) = mpsc::channel(1024);
+    let (deltas, mut said) = Deltas::new(1024);
     let reply = models.for_model(&ask.model).think(ask, deltas).await;
     let mut told = Vec::new();
     while let Some(delta) = said.recv().await {

@@ -9,6 +9,7 @@ mod failures;
 
 mod golden;
 mod hall;
+mod metered;
 mod random;
 mod raw;
 mod server;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use brain::{Ask, Model, ModelError};
+use brain::{Ask, Meter, Model, ModelError};
 use session::fact::{Lapse, Recovery};
 use session::{Command, Duty, Tokens, Usd, What, duty};
 use store::{Amount, Cap, Reserved};
@@ -17,8 +17,6 @@ use crate::clock;
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// Between two looks at most.
 const LAST_LOOK: Duration = Duration::from_millis(500);
-/// Tokens added to the bytes that were streamed, for what is not shown.
-const UNSEEN: u64 = 64;
 
 /// What a model call may use.
 #[derive(Debug, Clone, Copy)]
@@ -45,14 +43,6 @@ impl Allowance {
             input: self.input,
             output: self.output,
             ..Tokens::default()
-        }
-    }
-
-    /// The most that so many bytes of an answer can have used.
-    fn streamed(self, bytes: u64) -> Tokens {
-        Tokens {
-            output: bytes.saturating_add(UNSEEN).min(self.output),
-            ..self.worst()
         }
     }
 }
@@ -219,18 +209,21 @@ impl Run {
         self.settle = allowance.reserved.then(|| self.spent(tokens));
     }
 
-    /// Settles a call, or an attempt of one, that did not tell what it used
-    /// after so many bytes of its answer.
+    /// Settles a call that did not tell what it used, at the most it can have
+    /// used by what was seen of it.
     pub(super) async fn settle_cut(
         &mut self,
         allowance: Allowance,
-        bytes: u64,
+        meter: &Meter,
     ) -> Result<(), Stopped> {
         if !allowance.limited {
             return Ok(());
         }
-        let charged = allowance.streamed(bytes);
+        let charged = meter.most(allowance.input, allowance.output);
         self.settle = allowance.reserved.then(|| self.spent(charged));
+        if charged.total() == 0 {
+            return Ok(());
+        }
         self.commit(Command::ModelCut(charged)).await
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::{Ask, Delta as Said, Model, ModelError, Purpose};
+use brain::{Ask, Delta as Said, Deltas, Meter, ModelError, Purpose};
+use futures::future::BoxFuture;
 use secrecy::SecretString;
 use session::fact::YieldReason;
 use session::{Command, Item, Provider, Reply, What};
@@ -29,15 +30,6 @@ pub(super) enum Thought {
     Failed(ModelError),
     /// It was cut: the duty is another now.
     Cut,
-}
-
-/// What was heard of a model call before it ended.
-#[derive(Debug, Clone, Copy, Default)]
-struct Heard {
-    /// Bytes of the answer that is being given.
-    bytes: u64,
-    /// Bytes of attempts that broke off.
-    broken: u64,
 }
 
 impl Run {
@@ -94,11 +86,13 @@ impl Run {
                 return Ok(Thought::Cut);
             }
         };
-        let mut heard = Heard::default();
         ask.metered = allowance.limited();
-        let ended = self.talk(&*model, ask, &mut heard).await;
+        let (deltas, said) = Deltas::new(DEPTH);
+        let meter = deltas.meter().clone();
+        let thinking = model.think(ask, deltas);
+        let ended = self.talk(thinking, said).await;
         self.stage.leave();
-        self.account(allowance, heard, &ended).await?;
+        self.account(allowance, &meter, &ended).await?;
         match ended {
             Ok(Thought::Failed(error)) if allowance.limited() && error.begun() => {
                 self.again_if_worthwhile(error).await
@@ -135,18 +129,12 @@ impl Run {
     async fn account(
         &mut self,
         allowance: Allowance,
-        heard: Heard,
+        meter: &Meter,
         ended: &Result<Thought, Stopped>,
     ) -> Result<(), Stopped> {
-        if heard.broken > 0 {
-            self.settle_cut(allowance, heard.broken).await?;
-        }
         match ended {
             Ok(Thought::Reply(reply)) => self.settle_used(allowance, reply.usage),
-            Ok(Thought::Failed(error)) if !error.begun() => {
-                self.settle_used(allowance, Some(session::Tokens::default()));
-            }
-            Ok(_) | Err(Stopped::Drained) => self.settle_cut(allowance, heard.bytes).await?,
+            Ok(_) | Err(Stopped::Drained) => self.settle_cut(allowance, meter).await?,
             Err(_) => {}
         }
         Ok(())
@@ -154,13 +142,10 @@ impl Run {
 
     async fn talk(
         &mut self,
-        model: &dyn Model,
-        ask: Ask,
-        heard: &mut Heard,
+        mut thinking: BoxFuture<'_, Result<Reply, ModelError>>,
+        mut said: mpsc::Receiver<Said>,
     ) -> Result<Thought, Stopped> {
         let began = self.fold.state.head;
-        let (deltas, mut said) = mpsc::channel(DEPTH);
-        let mut thinking = model.think(ask, deltas);
         let (turn, provider) = (self.turn_id(), self.frozen.model.provider);
         let (app, session, stage) = (self.app.clone(), self.session.clone(), self.stage.clone());
         let mut cut = std::pin::pin!(self.cut(began));
@@ -170,7 +155,6 @@ impl Run {
                 ended = &mut thinking => break ended,
                 stopped = &mut cut => { stopped?; return Ok(Thought::Cut); }
                 Some(delta) = said.recv() => {
-                    heard.hear(&delta);
                     if let Said::Retry { after_ms, .. } = &delta {
                         app.metrics.model_retry(provider);
                         let within = i64::try_from(*after_ms).ok();
@@ -184,7 +168,6 @@ impl Run {
             }
         };
         while let Ok(delta) = said.try_recv() {
-            heard.hear(&delta);
             pass_on(app.deltas.speak(&session), &turn, delta);
         }
         app.metrics.model_call(provider, &ended);
@@ -236,21 +219,6 @@ impl Run {
             None => None,
         };
         self.commit(Command::End { reason, open }).await
-    }
-}
-
-impl Heard {
-    fn hear(&mut self, delta: &Said) {
-        match delta {
-            Said::Text(text) | Said::Thinking(text) | Said::ToolInput(text) => {
-                self.bytes += text.len() as u64;
-            }
-            Said::Restart => {
-                self.broken += self.bytes;
-                self.bytes = 0;
-            }
-            Said::Retry { .. } => {}
-        }
     }
 }
 

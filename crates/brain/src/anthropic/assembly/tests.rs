@@ -1,13 +1,12 @@
 //! What an answer becomes, event by event.
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::*;
 use crate::ErrorKind;
 
 fn assemble(events: &[Value]) -> (Result<Reply, ModelError>, Vec<Delta>) {
-    let (deltas, mut said) = mpsc::channel(64);
+    let (deltas, mut said) = Deltas::new(64);
     let mut assembly = Assembly::new(&deltas);
     let mut complete = false;
     for event in events {

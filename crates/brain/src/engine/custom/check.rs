@@ -7,8 +7,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use session::transcript::ToolResult;
-use session::{Item, ModelRef, Provider, Reply, Tokens};
-use tokio::sync::mpsc;
+use session::{Item, ModelRef, Provider, Reply};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::http::{self, Health, Line};
@@ -18,7 +17,7 @@ use super::program::{LOOK, Program, VERSION};
 use super::think::{self, Said};
 use crate::door::{Knock, TOOLS, Told};
 use crate::engine::Engines;
-use crate::model::{Ask, Purpose};
+use crate::model::{Ask, Deltas, Purpose};
 
 /// How long a turn of a rehearsal may take, and a program to be free again.
 const TURN: Duration = Duration::from_secs(30);
@@ -189,7 +188,7 @@ impl Engines {
         let think = |ask: Ask| {
             let model = model.clone();
             async move {
-                let (deltas, _unheard) = mpsc::channel(1);
+                let (deltas, _unheard) = Deltas::new(1);
                 let thought = timeout(TURN, model.think(ask, deltas)).await;
                 let thought = thought.map_err(|_| "the turn did not go on".to_owned())?;
                 thought.map_err(|error| error.to_string())
@@ -263,9 +262,9 @@ impl Engines {
     ) -> Result<Option<(Knock, Value)>, String> {
         if knock.path != TOOLS {
             watched.models += 1;
-            let (deltas, _unheard) = mpsc::channel(1);
+            let (deltas, _unheard) = Deltas::new(1);
             let models = &self.0.models;
-            let said = think::ask(&knock, ask, models, &deltas, Tokens::default()).await;
+            let said = think::ask(&knock, ask, models, &deltas).await;
             return match said.map_err(|error| error.to_string())? {
                 Said::Answer { told, .. } => {
                     knock.tell(told);

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use session::{Call, Provider, Reply, Stop, Tokens};
+use session::{Call, Provider, Reply, Stop};
 
 use crate::api::Api;
 use crate::door::{Frame, Knock, Told};
@@ -22,7 +22,6 @@ pub(super) async fn ask(
     ask: &Ask,
     models: &Models,
     deltas: &Deltas,
-    used: Tokens,
 ) -> Result<Said, ModelError> {
     let no = |why: &str| Ok(Said::No(StatusCode::BAD_REQUEST, why.to_owned()));
     let api = match knock.path.ends_with("/messages") {
@@ -43,6 +42,7 @@ pub(super) async fn ask(
     let mut ask = ask.clone();
     if ask.metered {
         // What was allowed is for all that is asked until the next call.
+        let used = deltas.meter().used();
         let left = u64::from(ask.max_tokens).saturating_sub(used.output);
         ask.max_tokens = u32::try_from(left).unwrap_or(u32::MAX);
         if ask.max_tokens < models.min_output(&ask.model) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use session::{Call, Item, Reply, Tokens};
+use session::{Call, Item, Reply};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::http::{self, Line, Lines};
@@ -91,7 +91,6 @@ impl Program {
                 }
             }
         }
-        let mut used = Tokens::default();
         let mut probe = interval(PROBE);
         probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         probe.reset();
@@ -108,7 +107,7 @@ impl Program {
             let reply = match event {
                 Event::Knock(knock) if knock.path == TOOLS => turn.called(knock, ask),
                 Event::Knock(knock) => {
-                    turn.asked(knock, ask, models, deltas, &mut used).await?;
+                    turn.asked(knock, ask, models, deltas).await?;
                     None
                 }
                 Event::Line(Ok(Some(line))) if line.kind == "done" => {
@@ -131,7 +130,9 @@ impl Program {
                 }
             };
             if let Some(mut reply) = reply {
-                reply.usage = Some(used);
+                let meter = deltas.meter();
+                // What a limit is held against is all that was asked, or nothing.
+                reply.usage = (!ask.metered || !meter.is_open()).then(|| meter.used());
                 return Ok(reply);
             }
         }
@@ -228,12 +229,10 @@ impl Turn {
         ask: &Ask,
         models: &Models,
         deltas: &Deltas,
-        used: &mut Tokens,
     ) -> Result<(), Trouble> {
-        let asked = think::ask(&knock, ask, models, deltas, *used).await;
+        let asked = think::ask(&knock, ask, models, deltas).await;
         match asked.map_err(Trouble::Failed)? {
             think::Said::Answer { told, reply } => {
-                *used = used.plus(reply.usage.unwrap_or_default());
                 if !reply.text.is_empty() {
                     self.last = reply.text;
                 }

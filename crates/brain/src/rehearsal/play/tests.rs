@@ -2,7 +2,6 @@
 
 use session::Provider;
 use session::{Item, ModelRef};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
@@ -33,7 +32,7 @@ fn play(line: Value) -> Ask {
 }
 
 async fn think(ask: Ask) -> (Result<Reply, ModelError>, Vec<Delta>, Duration) {
-    let (deltas, mut said) = mpsc::channel(64);
+    let (deltas, mut said) = Deltas::new(64);
     let patience = Patience {
         attempts: 2,
         ..Patience::default()
@@ -169,7 +168,7 @@ async fn all_attempts_together_end_in_time() {
             attempts: u32::MAX,
             ..Patience::default()
         };
-        let (deltas, _said) = mpsc::channel(64);
+        let (deltas, _said) = Deltas::new(64);
         let began = Instant::now();
         let got = Rehearsal::new(patience)
             .think(play(line.clone()), deltas)
@@ -210,7 +209,7 @@ async fn a_summary_is_the_same_for_the_same_conversation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_does_not_read_holds_nothing_up() {
-    let (deltas, _unread) = mpsc::channel(1);
+    let (deltas, _unread) = Deltas::new(1);
     let line = json!({ "say": "abcdef", "chunks": 6 });
     let reply = Rehearsal::default().think(play(line), deltas).await;
     assert_eq!(reply.unwrap().text, "abcdef");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use brain::{EngineConfig, ErrorKind};
+use brain::{Deltas, EngineConfig, ErrorKind};
 use serde_json::json;
 
 use super::stage::Stage;
@@ -129,7 +129,7 @@ async fn an_engine_that_cannot_run_is_told_in_its_words() {
             "Not logged in",
         ),
     ] {
-        let (deltas, _said) = tokio::sync::mpsc::channel(8);
+        let (deltas, _said) = Deltas::new(8);
         let ask = crate::hall::ask("test/script", vec![crate::hall::user(1, "hello")]);
         let error = stage.model.think(ask, deltas).await.unwrap_err();
         assert!(error.message.contains(words), "{error}");
@@ -142,7 +142,7 @@ async fn an_engine_that_cannot_run_is_told_in_its_words() {
 async fn an_engine_has_models_of_its_own_vendor_only() {
     let hall = Hall::open().await;
     let stage = Stage::open("claude", hall.models.clone());
-    let (deltas, _said) = tokio::sync::mpsc::channel(8);
+    let (deltas, _said) = Deltas::new(8);
     let ask = crate::hall::ask("openai/gpt-5.5", vec![]);
     let error = stage.model.think(ask, deltas).await.unwrap_err();
     assert_eq!((error.kind, stage.starts()), (ErrorKind::BadRequest, 0));

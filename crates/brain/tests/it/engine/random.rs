@@ -1,12 +1,12 @@
 //! Whatever happens to a session, in whatever order: an engine answers what our
 //! own loop does, and its model is asked the same.
 
+use brain::Deltas;
 use futures::FutureExt;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use session::{Item, Reply};
-use tokio::sync::mpsc;
 
 use super::alike::shape;
 use crate::suite::table::{Table, call};
@@ -96,7 +96,7 @@ async fn happen(table: &mut Table, act: &Act) -> Option<Value> {
         }
         Act::Kill => table.kill_if_there(),
         Act::Drop(looks) => {
-            let (deltas, _said) = mpsc::channel(64);
+            let (deltas, _said) = Deltas::new(64);
             let model = table.model();
             let mut thought = model.think(table.ask(), deltas);
             for _ in 0..*looks {

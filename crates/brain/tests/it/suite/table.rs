@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use brain::{Ask, Delta, EngineConfig, Model, ModelError, Patience, Purpose};
+use brain::{Ask, Delta, Deltas, EngineConfig, Model, ModelError, Patience, Purpose};
 use serde_json::{Value, json};
 use session::transcript::ToolResult;
 use session::{Item, Reply};
-use tokio::sync::mpsc;
 
 use crate::engine::stage::Stage;
 use crate::hall::{self, Hall, script};
@@ -118,7 +117,7 @@ impl Table {
 
     /// One thought that is not kept.
     pub async fn try_think(&self, ask: Ask) -> (Result<Reply, ModelError>, Vec<Delta>) {
-        let (deltas, mut said) = mpsc::channel(4096);
+        let (deltas, mut said) = Deltas::new(4096);
         let reply = Box::pin(self.model.think(ask, deltas)).await;
         let mut told = Vec::new();
         while let Ok(delta) = said.try_recv() {
@@ -130,7 +129,7 @@ impl Table {
     /// One thought that begins, and is dropped when `begun` says so of what
     /// was told.
     pub async fn cut(&self, begun: impl Fn(&Delta) -> bool) {
-        let (deltas, mut said) = mpsc::channel(4096);
+        let (deltas, mut said) = Deltas::new(4096);
         let mut thinking = self.model.think(self.ask(), deltas);
         loop {
             tokio::select! {
@@ -143,7 +142,7 @@ impl Table {
     /// One thought that is dropped as soon as its request has arrived.
     pub async fn cut_at_once(&self) {
         let before = self.hall.log().await.len();
-        let (deltas, _said) = mpsc::channel(4096);
+        let (deltas, _said) = Deltas::new(4096);
         let thinking = self.model.think(self.ask(), deltas);
         let arrived = async {
             while self.hall.log().await.len() == before {
@@ -246,7 +245,7 @@ impl Seat {
 
     /// The answer to one message.
     pub async fn answer(&self, text: &str) -> String {
-        let (deltas, _said) = mpsc::channel(64);
+        let (deltas, _said) = Deltas::new(64);
         let ask = self.ask(vec![hall::user(1, text)]);
         Box::pin(self.model.think(ask, deltas)).await.unwrap().text
     }
