@@ -302,5 +302,6 @@ pub fn new(id: String, org: &str) -> NewSession {
         begins: None,
         token: None,
         origin: None,
+        destinations: Vec::new(),
     }
 }

@@ -11,7 +11,9 @@ mod freeze;
 
 use session::id::Noun;
 use session::{Cause, Command, Decided, Frozen, Limits, Millis, State, decide};
-use store::{AgentRow, Begins, Created, NewSession, NewToken, Once, Projection, SessionRow};
+use store::{
+    AgentRow, Begins, Created, NewDestination, NewSession, NewToken, Once, Projection, SessionRow,
+};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -42,6 +44,8 @@ pub struct Wish {
     pub token: Option<NewToken>,
     /// What began it, if no key did by itself.
     pub cause: Option<Cause>,
+    /// Who is told of all its facts by webhook.
+    pub destinations: Vec<NewDestination>,
 }
 
 impl Wish {
@@ -59,6 +63,7 @@ impl Wish {
             metadata: None,
             token: None,
             cause: None,
+            destinations: Vec::new(),
         }
     }
 }
@@ -102,6 +107,7 @@ pub async fn begin(app: &App, tasks: &TaskTracker, wish: Wish) -> Result<Born, P
         birth: None,
         token: wish.token,
         origin: None,
+        destinations: wish.destinations,
     };
     let mut born = born(app, tasks, new, true).await?;
     if born.new {

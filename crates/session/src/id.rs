@@ -33,6 +33,8 @@ pub enum Noun {
     Secret,
     /// An address that starts sessions of an agent.
     Hook,
+    /// A receiver of a session's webhooks.
+    Destination,
 }
 
 impl Noun {
@@ -52,6 +54,7 @@ impl Noun {
             Self::SecretStore => "sst",
             Self::Secret => "sec",
             Self::Hook => "hk",
+            Self::Destination => "dst",
         }
     }
 
@@ -97,6 +100,22 @@ pub fn turn(session: &str, number: u32) -> String {
 #[must_use]
 pub fn turn_number(session: &str, id: &str) -> Option<u32> {
     numbered("trn_", session, id).and_then(|n| u32::try_from(n).ok())
+}
+
+/// The id of the delivery of the event with number `seq` to `destination`.
+#[must_use]
+pub fn delivery(destination: &str, seq: u64) -> String {
+    format!("dlv_{}_{seq}", suffix(destination))
+}
+
+/// The destination and the number that [`delivery`] put into an id; `None` for any
+/// other text.
+#[must_use]
+pub fn delivery_of(id: &str) -> Option<(String, u64)> {
+    let (suffix, _) = id.strip_prefix("dlv_")?.rsplit_once('_')?;
+    let destination = format!("{}_{suffix}", Noun::Destination.prefix());
+    let seq = numbered("dlv_", &destination, id)?;
+    Some((destination, seq))
 }
 
 /// The session that an event's or a turn's id names, and the number in it. The
@@ -155,6 +174,15 @@ mod tests {
             "", "evt_", "evt_1", "ses_a_1", "evt_a_01", "evt_a_x", &session,
         ] {
             assert_eq!(origin(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_s_id_tells_destination_and_event() {
+        let to = Noun::Destination.id([9; 12]);
+        assert_eq!(delivery_of(&delivery(&to, 12)), Some((to.clone(), 12)));
+        for bad in ["", "dlv_", "dlv_1", "dlv_a_01", "dlv_a_x", "evt_a_1", &to] {
+            assert_eq!(delivery_of(bad), None, "{bad}");
         }
     }
 

@@ -7,7 +7,7 @@ use session::{Draft, Millis, Phase};
 
 use crate::db::{Fails, Tx, Value, values};
 use crate::facts::Facts;
-use crate::{Amount, Checkpoint, Error, Logged, Projection, Store, Wake, hearing, reserve};
+use crate::{Amount, Checkpoint, Error, Logged, Projection, Store, Wake, hearing, outbox, reserve};
 
 /// Facts to append, and what follows from them.
 #[derive(Debug)]
@@ -32,6 +32,14 @@ pub struct Append<'a> {
     pub settle: Option<Amount>,
     /// A checkpoint that these facts tell of.
     pub checkpoint: Option<Checkpoint>,
+}
+
+/// What an append came to.
+struct Appended {
+    events: Vec<Arc<Logged>>,
+    wake: Wake,
+    /// Whether a destination is to be told.
+    queued: bool,
 }
 
 /// What an append does with the lease.
@@ -64,15 +72,15 @@ struct Change {
     mark: u64,
 }
 
-/// The usual case of [`GROW`], in the middle of a turn: whoever drives it goes
-/// on, and no index has to follow.
+/// The usual case of [`GROW`], in the middle of a turn of a session without
+/// destinations: whoever drives it goes on, and no index has to follow.
 const GROW_ON: &str = "UPDATE sessions SET head = $1, input_cursor = $2, state = $3 \
-    WHERE id = $4 AND head = $5 AND status = $6 AND due <= $7 AND node IS NOT NULL \
+    WHERE id = $4 AND head = $5 AND status = $6 AND due <= $7 AND node IS NOT NULL AND outbox = 0 \
     AND (CAST($8 AS BIGINT) IS NULL OR epoch = $8)";
 const GROW: &str = "UPDATE sessions SET head = $1, input_cursor = $2, status = $3, \
     due = CASE WHEN $4 = 0 AND due < $5 THEN due ELSE $5 END, state = $6, \
     node = CASE WHEN $7 = 1 THEN NULL ELSE node END, placed = CASE WHEN $8 = 1 THEN 0 ELSE placed END \
-    WHERE id = $9 AND head = $10 AND (CAST($11 AS BIGINT) IS NULL OR epoch = $11) RETURNING node";
+    WHERE id = $9 AND head = $10 AND (CAST($11 AS BIGINT) IS NULL OR epoch = $11) RETURNING node, outbox";
 const WHERE_IS_IT: &str = "SELECT head, epoch FROM sessions WHERE id = $1";
 const SAID_BEFORE: &str = "SELECT seq FROM message_keys WHERE session = $1 AND key = $2";
 const SAID_NOW: &str = "INSERT INTO message_keys (session, key, seq) VALUES ($1, $2, $3)";
@@ -108,9 +116,12 @@ impl Store {
         let told = self.clone();
         // The driver knows what it wrote itself.
         let known = append.epoch.is_some();
-        let done = move |(events, wake): &(Vec<Arc<Logged>>, Wake)| {
+        let done = move |appended: &Appended| {
             told.passed("append.durable");
-            told.tell(events, wake, known);
+            told.tell(&appended.events, &appended.wake, known);
+            if appended.queued {
+                told.outbox().notify_one();
+            }
         };
         let appended = self
             .db()
@@ -120,7 +131,7 @@ impl Store {
             // It may be there all the same.
             self.hub().look(&session);
         }
-        appended.map(|(events, _)| events)
+        appended.map(|appended| appended.events)
     }
 
     /// Tells everyone here of facts that just became durable; whoever drives
@@ -149,19 +160,16 @@ impl Store {
 }
 
 impl Change {
-    async fn append(
-        self,
-        tx: &mut Tx<'_>,
-        facts: Facts,
-    ) -> Result<(Vec<Arc<Logged>>, Wake), Error> {
+    async fn append(self, tx: &mut Tx<'_>, facts: Facts) -> Result<Appended, Error> {
         if let Some(key) = &self.dedupe
             && let Some(mut row) = tx.row(SAID_BEFORE, &values![&self.session, key]).await?
         {
             return Err(Error::Replayed { seq: row.count()? });
         }
         let head = self.head + facts.len();
-        let leased = self.grow(tx, head).await?;
+        let (leased, listened) = self.grow(tx, head).await?;
         facts.write(tx).await?;
+        let queued = listened && outbox::put(tx, &self.session, &facts.events, self.at).await?;
         if let Some(key) = &self.dedupe {
             tx.exec(SAID_NOW, &values![&self.session, key, self.head + 1])
                 .await?;
@@ -174,7 +182,11 @@ impl Change {
             due,
         };
         hearing::say(tx, self.mark, &wake).await?;
-        Ok((facts.events, wake))
+        Ok(Appended {
+            events: facts.events,
+            wake,
+            queued,
+        })
     }
 
     /// What goes with some appends only; a plain one has nothing of it.
@@ -201,14 +213,15 @@ impl Change {
         }
     }
 
-    /// Changes the session's row; whether a node holds its lease now.
-    async fn grow(&self, tx: &mut Tx<'_>, head: u64) -> Result<bool, Error> {
+    /// Changes the session's row; whether a node holds its lease now, and whether it
+    /// has destinations.
+    async fn grow(&self, tx: &mut Tx<'_>, head: u64) -> Result<(bool, bool), Error> {
         // PostgreSQL sees by itself which indexes have to follow.
         if !tx.is_shared() && !self.afresh() && tx.exec(GROW_ON, &self.grown_on(head)).await? == 1 {
-            return Ok(true);
+            return Ok((true, false));
         }
         match tx.row(GROW, &self.grown(head)).await? {
-            Some(mut grown) => Ok(grown.opt_text()?.is_some()),
+            Some(mut grown) => Ok((grown.opt_text()?.is_some(), grown.yes()?)),
             None => Err(self.refused(tx).await?),
         }
     }

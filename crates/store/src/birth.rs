@@ -10,8 +10,8 @@ use crate::digest::digest;
 use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
 use crate::{
-    Begins, Birth, Error, Once, Origin, Projection, Store, Wake, hearing, leases, lineage,
-    projection, tokens,
+    Begins, Birth, Error, Once, Origin, Projection, Store, Wake, destinations, hearing, leases,
+    lineage, outbox, projection, tokens,
 };
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
@@ -50,11 +50,17 @@ impl Store {
             Some(birth) => self.nodes().must_last(&birth.node, birth.until),
             None => None,
         };
+        let wanted = std::mem::take(&mut new.destinations);
+        let told_of = self.prepare_destinations(&new.org, wanted).await?;
+        let listened = !told_of.is_empty();
         let (told, mark) = (self.clone(), self.mark());
         let lasts = new.birth.as_ref().map(|birth| birth.node.clone()).zip(node);
         let done = move |(created, wake): &(Created, Option<Wake>)| {
             if let (Created::New { events, leased, .. }, Some(wake)) = (created, wake) {
                 told.tell(events, wake, *leased);
+                if listened {
+                    told.outbox().notify_one();
+                }
                 if let Some((node, until)) = &lasts
                     && *leased
                 {
@@ -66,6 +72,7 @@ impl Store {
             new,
             facts,
             begins,
+            told_of,
             node,
             mark,
         };
@@ -101,6 +108,8 @@ struct Birthing {
     facts: Facts,
     /// What follows at once, if it is born with its lease.
     begins: Option<(Facts, Projection)>,
+    /// Who is told of all its facts.
+    told_of: Vec<destinations::Prepared>,
     /// Until when the node's leases must be made to last.
     node: Option<Millis>,
     mark: u64,
@@ -117,6 +126,7 @@ impl Birthing {
             mut new,
             mut facts,
             begins,
+            told_of,
             node,
             mark,
         } = self;
@@ -137,6 +147,7 @@ impl Birthing {
         }
         let row = insert(tx, &new, birth.as_ref(), facts.len()).await?;
         facts.write(tx).await?;
+        listen(tx, &new, told_of, &facts).await?;
         if let Some(token) = &new.token {
             tokens::insert(tx, &new.org, &new.id, token).await?;
         }
@@ -168,6 +179,29 @@ impl Birthing {
         }
         Ok(Created::Replay(row))
     }
+}
+
+/// Writes who is told of the session, and queues its first facts for them.
+async fn listen(
+    tx: &mut Tx<'_>,
+    new: &NewSession,
+    told_of: Vec<destinations::Prepared>,
+    facts: &Facts,
+) -> Result<(), Error> {
+    if told_of.is_empty() {
+        return Ok(());
+    }
+    // A fork's destinations are told of what is its own.
+    let shared = new.origin.as_ref().map_or(0, Origin::shared);
+    for prepared in told_of {
+        prepared
+            .insert(tx, &new.org, &new.id, shared, new.at)
+            .await?;
+    }
+    destinations::listen(tx, &new.id).await?;
+    outbox::put(tx, &new.id, &facts.events, new.at)
+        .await
+        .map(drop)
 }
 
 /// Takes the key; if it was taken before, whether by the same request, and for

@@ -36,6 +36,10 @@ const OPEN: &str = "SELECT session, root, head, erased FROM tombstones WHERE don
 const NEEDED: &str =
     "SELECT CAST(COALESCE(MAX(to_seq), 0) AS BIGINT) FROM lineage WHERE source = $1";
 const EVENTS: &str = "DELETE FROM events WHERE session = $1 AND seq > $2 AND seq <= $3";
+// Who is told, and with what secret, goes at once; what they were told, in steps.
+const DESTINATIONS: &str = "DELETE FROM destinations WHERE session = $1";
+const DELIVERIES: &str = "DELETE FROM deliveries WHERE session = $1 AND (destination, seq) IN \
+    (SELECT v.destination, v.seq FROM deliveries v WHERE v.session = $1 LIMIT $2)";
 const FOLDS: &str = "DELETE FROM folds WHERE session = $1 AND seq > $2";
 const DONE: &str = "UPDATE tombstones SET done = $1 WHERE session = $2";
 
@@ -109,6 +113,9 @@ impl Store {
             self.passed("erase.events");
             at = to;
         }
+        while self.db().exec(DELIVERIES, values![session, BATCH]).await? == BATCH {
+            self.passed("erase.deliveries");
+        }
         let name = session.clone();
         self.db()
             .change(move |tx| rows(tx, name, needed).boxed())
@@ -170,7 +177,7 @@ async fn hide(
         return Err(Error::NotFound);
     }
     reserve::use_up(tx, &session).await?;
-    for sql in [SESSION, TOKENS, REOPEN, LINEAGE] {
+    for sql in [SESSION, TOKENS, DESTINATIONS, REOPEN, LINEAGE] {
         tx.exec(sql, &values![&session]).await?;
     }
     let wake = Wake {
@@ -193,7 +200,18 @@ async fn rows(tx: &mut Tx<'_>, session: String, needed: u64) -> Result<(), Error
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
     let own = [
-        BURY, SESSION, TOKENS, REOPEN, LINEAGE, OPEN, NEEDED, EVENTS, FOLDS, DONE,
+        BURY,
+        SESSION,
+        TOKENS,
+        DESTINATIONS,
+        DELIVERIES,
+        REOPEN,
+        LINEAGE,
+        OPEN,
+        NEEDED,
+        EVENTS,
+        FOLDS,
+        DONE,
     ];
     own.into_iter().chain(REST).map(str::to_owned).collect()
 }

@@ -94,7 +94,7 @@ pub(crate) fn rank(level: Level) -> i64 {
     }
 }
 
-fn level(rank: i64) -> Result<Level, Error> {
+pub(crate) fn level(rank: i64) -> Result<Level, Error> {
     let named = usize::try_from(rank).ok().and_then(|at| Level::ALL.get(at));
     named.copied().ok_or_else(|| Error::Corrupt {
         what: "event",

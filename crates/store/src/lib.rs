@@ -27,6 +27,8 @@
 //! | `message_keys` | a message that must not be said twice, and the fact it became | (session, key) |
 //! | `client_tokens` | a token for one session: its SHA-256 | hash |
 //! | `hooks` | an address that starts sessions of an agent: the SHA-256 of its token | id; hash; (agent, name) while not revoked |
+//! | `destinations` | who is told of a session's facts, with a sealed secret, and who sends to it right now | id |
+//! | `deliveries` | the outbox: a fact that a destination is told, and how far that came | (destination, seq) |
 //! | `lineage` | a run of facts that a fork reads where they stand, at an ancestor | (session, first number) |
 //! | `checkpoints` | files of a sandbox at a moment, and the pieces that hold them | id |
 //! | `folds` | where what a session's facts came to is kept | (session, number) |
@@ -50,6 +52,8 @@ mod checkpoints;
 mod content;
 mod credentials;
 mod db;
+mod deliveries;
+mod destinations;
 mod digest;
 mod erase;
 mod error;
@@ -69,6 +73,7 @@ mod litter;
 mod logged;
 mod options;
 mod orgs;
+mod outbox;
 mod page;
 mod pieces;
 mod projection;
@@ -98,6 +103,8 @@ pub use beside::{Beside, Place};
 pub use budget::{Amount, Cap};
 pub use checkpoints::Checkpoint;
 pub use credentials::{CredentialRow, NewCredential};
+pub use deliveries::{DeliveryFilter, DeliveryRow, STATES as DELIVERY_STATES, Waiting};
+pub use destinations::{DestinationChange, DestinationRow, Failing, NewDestination};
 pub use error::{Error, Reason};
 pub use events::{EventQuery, KindFilter};
 pub use follow::Follow;
@@ -108,6 +115,7 @@ pub use leases::{Claimed, InLine, Quota};
 pub use lineage::Origin;
 pub use logged::Logged;
 pub use options::{Database, Options, Passed};
+pub use outbox::{Looked, Outcome, Pending, Shares, Taken, Tried};
 pub use page::{Cursor, Listed, Page};
 pub use projection::Projection;
 pub use reserve::Reserved;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use session::{Draft, Frozen, Millis, State};
 
 use crate::db::{Row, Value, values};
-use crate::{Cursor, Error, Listed, Logged, NewToken, Origin, Page, Projection, Store, projection};
+use crate::{
+    Cursor, Error, Listed, Logged, NewDestination, NewToken, Origin, Page, Projection, Store,
+    projection,
+};
 
 /// A session to be made, with its first facts.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub struct NewSession {
     pub token: Option<NewToken>,
     /// What it is forked from; its first facts then follow that one's.
     pub origin: Option<Origin>,
+    /// Who is told of all its facts by webhook.
+    pub destinations: Vec<NewDestination>,
 }
 
 /// Facts that follow the first ones in the same breath.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
 
 use crate::alone::Lock;
@@ -33,6 +33,8 @@ struct Inner {
     nodes: Nodes,
     marked: Marked,
     wakes: broadcast::Sender<Wake>,
+    /// Rung when something came into the outbox here.
+    outbox: Notify,
     health: Arc<Health>,
     counters: Arc<Counters>,
     /// Tells our own hints from those of other nodes.
@@ -62,6 +64,7 @@ impl Store {
                 nodes: Nodes::default(),
                 marked: Marked::default(),
                 wakes: broadcast::Sender::new(WAKES),
+                outbox: Notify::new(),
                 health,
                 counters,
                 mark: rand::random(),
@@ -136,6 +139,10 @@ impl Store {
 
     pub(crate) fn marked(&self) -> &Marked {
         &self.inner.marked
+    }
+
+    pub(crate) fn outbox(&self) -> &Notify {
+        &self.inner.outbox
     }
 
     pub(crate) fn counters(&self) -> &Counters {

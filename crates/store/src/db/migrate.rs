@@ -6,12 +6,16 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 7] = [
+pub(super) const STEPS: [(&str, &str); 8] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
     ("policy", include_str!("../../migrations/0003_policy.sql")),
     ("vault", include_str!("../../migrations/0004_vault.sql")),
     ("skills", include_str!("../../migrations/0005_skills.sql")),
+    (
+        "deliveries",
+        include_str!("../../migrations/0006_deliveries.sql"),
+    ),
     (
         "schedules",
         include_str!("../../migrations/0007_schedules.sql"),

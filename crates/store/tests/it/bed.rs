@@ -154,6 +154,7 @@ pub fn new(id: &str) -> NewSession {
         begins: None,
         token: None,
         origin: None,
+        destinations: Vec::new(),
     }
 }
 

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use bytes::Bytes;
+use secrecy::SecretString;
 use session::{Draft, Millis, Tokens, Usd};
 use store::{
-    Amount, Append, Cap, Database, Dedupe, Error, EventQuery, NewSession, NewToken, Once, Origin,
-    Page, Quota, Scopes, SessionFilter, Store, Tally, UsageBy,
+    Amount, Append, Cap, Database, Dedupe, Error, EventQuery, NewDestination, NewSession, NewToken,
+    Once, Origin, Page, Quota, Scopes, SessionFilter, Store, Tally, UsageBy,
 };
 
 use crate::bed::{Bed, both, draft, new, next, project, seqs};
 use crate::checkpoints::{checkpoint, org};
+use crate::outbox::destination;
 
 both!(
     it_is_gone_at_once_for_everyone,
@@ -64,6 +66,11 @@ async fn full(store: &Store, org: &str, id: &str) -> String {
         metadata: Some(format!("{{\"x\":\"{CANARY}\"}}")),
         drafts: vec![bulky("birth")],
         token: Some(token),
+        destinations: vec![NewDestination {
+            url: format!("https://{CANARY}.example/"),
+            secret: Some(SecretString::from(CANARY)),
+            ..destination(&format!("dst_{id}"))
+        }],
         ..new(id)
     };
     store.create_session(wish).await.unwrap();
@@ -244,7 +251,7 @@ async fn nothing_is_left_but_a_tombstone_and_usage(bed: Bed) {
     let org = org(&store).await;
     full(&store, &org, "ses_1").await;
     assert!(
-        traces(&bed, "ses_1").await.len() >= 9,
+        traces(&bed, "ses_1").await.len() >= 11,
         "there is much to find"
     );
     store.erase(&org, "ses_1", Millis(3000)).await.unwrap();

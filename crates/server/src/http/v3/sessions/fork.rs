@@ -119,6 +119,7 @@ pub async fn fork(
             session: from,
             seq: at,
         }),
+        destinations: Vec::new(),
     };
     let runs = !state.phase().at_rest();
     let Born { new, row, token } = born(app, tasks, new, runs).await?;
