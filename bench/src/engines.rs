@@ -106,7 +106,7 @@ async fn turn(model: &Arc<dyn Model>, session: usize, items: &mut Vec<Item>) -> 
         purpose: Purpose::Turn,
         metered: false,
     };
-    let (deltas, _told) = tokio::sync::mpsc::channel(64);
+    let (deltas, _told) = brain::Deltas::new(64);
     let began = Instant::now();
     let reply = model.think(ask, deltas).await.unwrap();
     let took = began.elapsed();

@@ -170,6 +170,7 @@ mod tests {
             output: 200,
             cache_read: 30,
             cache_write: 4,
+            ..session::Tokens::default()
         };
         let long = Item::Note("x".repeat(50_000));
         let new = Item::Note("y".repeat(100));

@@ -5,12 +5,13 @@
 //! pages (platform.claude.com/docs/en/about-claude/pricing,
 //! developers.openai.com/api/docs/pricing) and public tables that copy them.
 //! Where these differ, the higher one stands here. A cache is written for five
-//! minutes. Where long prompts cost more, [`crate::table`] keeps prompts short
-//! by naming a smaller window.
+//! minutes. Where a long prompt makes a call dearer, [`crate::table`] keeps prompts
+//! short by naming a smaller window; a call that is long all the same costs what
+//! it costs.
 
 use std::collections::BTreeMap;
 
-use session::{ModelRef, Prices, Provider};
+use session::{LongPrices, ModelRef, Prices, Provider};
 
 /// Thousandths of a dollar per million tokens, which are nano-dollars per
 /// token: input, output, written to a cache, read from a cache.
@@ -81,6 +82,38 @@ const OPENAI: [Row; 35] = [
     ("o1", [15_000, 60_000, 15_000, 7_500]),
 ];
 
+/// From how many tokens on a prompt is long; halves in the factor on the prices of
+/// input and cache, and of output.
+type Longer = (u64, u64, u64);
+
+/// From how many tokens on a prompt is long for models whose names begin so, and
+/// what each price is multiplied by then, in halves: input and cache, output. The
+/// first that fits counts. Of the same day and pages; for OpenAI also
+/// developers.openai.com/api/docs/models, as tables of October 2026 copy it.
+const LONG: [(&str, Option<Longer>); 8] = [
+    ("claude-haiku-5-5", Some((100_000, 10, 10))),
+    ("gpt-5.4-mini", None),
+    ("gpt-5.4-nano", None),
+    ("gpt-5.4", Some((272_000, 4, 3))),
+    ("gpt-5.5", Some((272_000, 4, 3))),
+    ("gpt-5.6", Some((272_000, 4, 3))),
+    ("gpt-6", Some((272_000, 4, 3))),
+    ("", None),
+];
+
+/// What calls with long prompts cost, of a model whose others have these prices.
+fn long(name: &str, [input, output, cache_write, cache_read]: [u64; 4]) -> Option<LongPrices> {
+    let (over, read, written) = LONG.iter().find(|(begin, _)| name.starts_with(begin))?.1?;
+    let times = |price: u64, halves: u64| (price * halves).div_ceil(2);
+    Some(LongPrices {
+        over,
+        input: times(input, read),
+        output: times(output, written),
+        cache_write: times(cache_write, read),
+        cache_read: times(cache_read, read),
+    })
+}
+
 /// What that model costs, if anyone said so: the operator by its exact name,
 /// then by the longest beginning of it (`openai/gpt-*`), then the list.
 pub(crate) fn look_up(own: &BTreeMap<String, Prices>, model: &ModelRef) -> Option<Prices> {
@@ -113,6 +146,7 @@ fn listed(model: &ModelRef) -> Option<Prices> {
         output,
         cache_write,
         cache_read,
+        long: long(plain, *row),
     })
 }
 
@@ -149,6 +183,7 @@ mod tests {
             output: 1,
             cache_write: 1,
             cache_read: 1,
+            long: None,
         }
     }
 
@@ -207,6 +242,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_long_prompt_makes_a_call_dearer_where_the_list_says_so() {
+        for (name, want) in [
+            (
+                "anthropic/claude-haiku-5-5",
+                Some((100_000, 500, 2_500, 50)),
+            ),
+            ("anthropic/claude-opus-5-5", None),
+            ("openai/gpt-5.4", Some((272_000, 5_000, 22_500, 500))),
+            ("openai/gpt-5.4-mini", None),
+            ("openai/gpt-6-luna", Some((272_000, 200, 750, 20))),
+            ("openai/gpt-5.2", None),
+        ] {
+            let long = look_up(&BTreeMap::new(), &model(name)).unwrap().long;
+            let got = long.map(|long| (long.over, long.input, long.output, long.cache_read));
+            assert_eq!(got, want, "{name}");
+        }
+    }
+
     proptest! {
         #[test]
         fn more_tokens_never_cost_less_and_none_is_free(
@@ -214,12 +268,13 @@ mod tests {
             counts in [0..u64::MAX / 1_000_000, 0..9u64, 0..9u64, 0..9u64],
             kind in 0..4usize,
         ) {
-            let tokens = |[input, output, cache_write, cache_read]: [u64; 4]| Tokens { input, output, cache_write, cache_read };
+            let tokens = |[input, output, cache_write, cache_read]: [u64; 4]| Tokens { input, output, cache_write, cache_read, ..Tokens::default() };
             let [input, output, cache_write, cache_read] = row.1;
-            let prices = Prices { input, output, cache_write, cache_read };
+            let prices = Prices { input, output, cache_write, cache_read, long: long(row.0, row.1) };
             let mut more = counts;
             more[kind] += 1;
-            let (less, more) = (prices.cost(tokens(counts)), prices.cost(tokens(more)));
+            let cost = |counts| prices.cost(prices.rated(tokens(counts)));
+            let (less, more) = (cost(counts), cost(more));
             prop_assert!(more > less && more > Usd(0), "{}: {:?} {:?}", row.0, less, more);
         }
     }

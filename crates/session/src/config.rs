@@ -238,6 +238,12 @@ impl Frozen {
             .unwrap_or_default()
     }
 
+    /// The tokens of one call, told apart by whether its prompt was long.
+    #[must_use]
+    pub fn rated(&self, call: crate::Tokens) -> crate::Tokens {
+        self.prices.map_or(call, |prices| prices.rated(call))
+    }
+
     /// What these tokens cost, if the price is known.
     #[must_use]
     pub fn cost(&self, tokens: crate::Tokens) -> Option<Usd> {

@@ -17,6 +17,53 @@ pub struct Tokens {
     /// Input tokens read from the provider's prompt cache.
     #[serde(rename = "cache_read_input_tokens")]
     pub cache_read: u64,
+    /// Those of them that belong to calls whose prompt was so long that each of
+    /// their tokens had another price.
+    #[serde(rename = "long_prompt", default, skip_serializing_if = "Long::is_none")]
+    pub long: Long,
+}
+
+/// Tokens of calls with long prompts, in the same four parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Long {
+    /// Input that no cache had to do with.
+    #[serde(rename = "input_tokens")]
+    pub input: u64,
+    /// Output.
+    #[serde(rename = "output_tokens")]
+    pub output: u64,
+    /// Input written to a cache.
+    #[serde(rename = "cache_creation_input_tokens")]
+    pub cache_write: u64,
+    /// Input read from a cache.
+    #[serde(rename = "cache_read_input_tokens")]
+    pub cache_read: u64,
+}
+
+impl Long {
+    /// None at all.
+    pub const NONE: Self = Self {
+        input: 0,
+        output: 0,
+        cache_write: 0,
+        cache_read: 0,
+    };
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    fn with(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            input: of(self.input, other.input),
+            output: of(self.output, other.output),
+            cache_write: of(self.cache_write, other.cache_write),
+            cache_read: of(self.cache_read, other.cache_read),
+        }
+    }
 }
 
 impl Tokens {
@@ -42,6 +89,7 @@ impl Tokens {
             output: self.output.saturating_sub(other.output),
             cache_write: self.cache_write.saturating_sub(other.cache_write),
             cache_read: self.cache_read.saturating_sub(other.cache_read),
+            long: self.long.with(other.long, u64::saturating_sub),
         }
     }
 
@@ -53,7 +101,20 @@ impl Tokens {
             output: self.output.saturating_add(other.output),
             cache_write: self.cache_write.saturating_add(other.cache_write),
             cache_read: self.cache_read.saturating_add(other.cache_read),
+            long: self.long.with(other.long, u64::saturating_add),
         }
+    }
+
+    /// These, all of them of a call with a long prompt.
+    #[must_use]
+    pub fn all_long(self) -> Self {
+        let long = Long {
+            input: self.input,
+            output: self.output,
+            cache_write: self.cache_write,
+            cache_read: self.cache_read,
+        };
+        Self { long, ..self }
     }
 }
 
@@ -93,6 +154,7 @@ mod tests {
             output: 2,
             cache_write: 4,
             cache_read: 8,
+            ..Tokens::default()
         };
         assert_eq!(t.total(), 15);
         assert_eq!(t.context(), 13);

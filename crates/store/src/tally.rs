@@ -41,6 +41,7 @@ impl Tally {
             output,
             cache_write,
             cache_read,
+            ..
         } = self.tokens;
         let values = values![
             self.turn,

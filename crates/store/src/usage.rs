@@ -191,6 +191,7 @@ fn turn_row(mut row: Row) -> Result<UsageRow, Error> {
             output: row.count()?,
             cache_write: row.count()?,
             cache_read: row.count()?,
+            ..Tokens::default()
         },
         usd: Usd(row.count()?),
         unpriced_turns: row.count()?,

@@ -197,6 +197,7 @@ fn tokens(usage: Usage) -> Tokens {
         output: usage.output_tokens.unwrap_or(0),
         cache_write: usage.cache_creation_input_tokens.unwrap_or(0),
         cache_read: usage.cache_read_input_tokens.unwrap_or(0),
+        ..Tokens::default()
     }
 }
 

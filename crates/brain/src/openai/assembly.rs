@@ -188,6 +188,7 @@ fn tokens(usage: Usage) -> Tokens {
         output: usage.output_tokens,
         cache_write: written,
         cache_read: read,
+        ..Tokens::default()
     }
 }
 

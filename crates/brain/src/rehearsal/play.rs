@@ -176,6 +176,7 @@ pub(crate) fn tokens(spent: Spent) -> Tokens {
         output: spent.output,
         cache_read: spent.cache_read,
         cache_write: spent.cache_write,
+        ..Tokens::default()
     }
 }
 

@@ -59,6 +59,25 @@ pub struct Price {
     pub cache_write: Option<f64>,
     /// Tokens found in the provider's cache; like `input` if not given.
     pub cache_read: Option<f64>,
+    /// What calls with long prompts cost instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long: Option<LongPrice>,
+}
+
+/// What a million tokens cost in a call with a long prompt, in USD.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LongPrice {
+    /// A prompt is long that has more tokens than this.
+    pub over: u64,
+    /// As of [`Price`].
+    pub input: f64,
+    /// As of [`Price`].
+    pub output: f64,
+    /// As of [`Price`].
+    pub cache_write: Option<f64>,
+    /// As of [`Price`].
+    pub cache_read: Option<f64>,
 }
 
 impl From<Price> for session::Prices {
@@ -76,6 +95,13 @@ impl From<Price> for session::Prices {
             output: nanos(price.output),
             cache_write: nanos(price.cache_write.unwrap_or(price.input)),
             cache_read: nanos(price.cache_read.unwrap_or(price.input)),
+            long: price.long.map(|long| session::LongPrices {
+                over: long.over,
+                input: nanos(long.input),
+                output: nanos(long.output),
+                cache_write: nanos(long.cache_write.unwrap_or(long.input)),
+                cache_read: nanos(long.cache_read.unwrap_or(long.input)),
+            }),
         }
     }
 }
@@ -83,7 +109,14 @@ impl From<Price> for session::Prices {
 impl Price {
     fn is_sound(self) -> bool {
         let cached = [self.cache_write, self.cache_read].into_iter().flatten();
-        let mut all = [self.input, self.output].into_iter().chain(cached);
+        let long = self.long.into_iter().flat_map(|long| {
+            let cached = [long.cache_write, long.cache_read].into_iter().flatten();
+            [long.input, long.output].into_iter().chain(cached)
+        });
+        let mut all = [self.input, self.output]
+            .into_iter()
+            .chain(cached)
+            .chain(long);
         // The upper bound is far above any model and keeps sums far from overflow.
         all.all(|usd| (0.0..=1e6).contains(&usd))
     }
@@ -134,12 +167,26 @@ mod tests {
             output: 15.0,
             cache_write: None,
             cache_read: Some(0.3),
+            long: Some(LongPrice {
+                over: 9,
+                input: 6.0,
+                output: 22.5,
+                cache_write: None,
+                cache_read: Some(0.6),
+            }),
         };
         let want = session::Prices {
             input: 3_000,
             output: 15_000,
             cache_write: 3_000,
             cache_read: 300,
+            long: Some(session::LongPrices {
+                over: 9,
+                input: 6_000,
+                output: 22_500,
+                cache_write: 6_000,
+                cache_read: 600,
+            }),
         };
         assert_eq!(session::Prices::from(price), want);
     }

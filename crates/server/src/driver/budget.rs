@@ -143,8 +143,9 @@ impl Run {
         let Some(prices) = self.frozen.prices else {
             return u64::MAX;
         };
-        let dear = Usd(input.saturating_mul(prices.dearest_input()));
-        match money.less(dear).0.checked_div(prices.output) {
+        let (dear, each) = prices.dearest(input);
+        let dear = Usd(input.saturating_mul(dear));
+        match money.less(dear).0.checked_div(each) {
             Some(output) if dear <= money => output,
             Some(_) => 0,
             None => u64::MAX,
@@ -194,8 +195,9 @@ impl Run {
     /// The worst that so many tokens can cost.
     fn amount(&self, input: u64, output: u64) -> Amount {
         let usd = self.frozen.prices.map_or(0, |prices| {
-            let input = input.saturating_mul(prices.dearest_input());
-            input.saturating_add(output.saturating_mul(prices.output))
+            let (dear, each) = prices.dearest(input);
+            let input = input.saturating_mul(dear);
+            input.saturating_add(output.saturating_mul(each))
         });
         Amount {
             tokens: input.saturating_add(output),
@@ -230,7 +232,10 @@ impl Run {
     fn spent(&self, tokens: Tokens) -> Amount {
         Amount {
             tokens: tokens.total(),
-            usd: self.frozen.cost(tokens).unwrap_or_default(),
+            usd: self
+                .frozen
+                .cost(self.frozen.rated(tokens))
+                .unwrap_or_default(),
         }
     }
 

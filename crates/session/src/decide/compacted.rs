@@ -14,6 +14,7 @@ pub(super) fn compacted(
     if turn.open.is_some() || !turn.pending.is_empty() {
         return Err(Refusal::NotOpen);
     }
+    let usage = usage.map(|used| facts.frozen.rated(used));
     facts.add(Fact::Compacted {
         saw,
         summary,

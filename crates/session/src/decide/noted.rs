@@ -10,7 +10,11 @@ use crate::{Limits, Waiting};
 /// An open turn is taken up by a run that did not begin it.
 pub(super) fn recovered(facts: &mut Facts<'_>, recovery: Recovery) -> Result<(), Refusal> {
     facts.turn()?;
-    facts.add(Fact::Recovered(recovery));
+    let charged = recovery.charged.map(|used| facts.frozen.rated(used));
+    facts.add(Fact::Recovered(Recovery {
+        charged,
+        ..recovery
+    }));
     Ok(())
 }
 
@@ -26,6 +30,7 @@ pub(super) fn handed_over(facts: &mut Facts<'_>) -> Result<(), Refusal> {
 /// same.
 pub(super) fn model_cut(facts: &mut Facts<'_>, charged: Tokens) -> Result<(), Refusal> {
     open(facts)?;
+    let charged = facts.frozen.rated(charged);
     facts.add(Fact::ModelCut { charged });
     Ok(())
 }

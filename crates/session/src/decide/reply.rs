@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Facts, Refusal, end, failed};
+use crate::Frozen;
 use crate::fact::{Fact, Failure, Family, Outcome, Receipt, Voice, YieldReason};
 use crate::state::OpenTurn;
 use crate::tool::{self, Kind};
@@ -21,6 +22,7 @@ pub(super) fn reply(facts: &mut Facts<'_>, saw: u64, reply: Arc<Reply>) -> Resul
         reply.text.trim().to_owned(),
         !reply.calls.is_empty(),
     );
+    let reply = rated(facts.frozen, reply);
     facts.add(Fact::ModelCompleted { saw, reply });
     // What a refused answer asked for is not carried out; the end of the turn
     // closes its calls.
@@ -36,6 +38,18 @@ pub(super) fn reply(facts: &mut Facts<'_>, saw: u64, reply: Arc<Reply>) -> Resul
         answered(facts, stop, text);
     }
     Ok(())
+}
+
+/// The answer, its tokens told apart by whether its prompt was long.
+fn rated(frozen: &Frozen, reply: Arc<Reply>) -> Arc<Reply> {
+    let usage = reply.usage.map(|used| frozen.rated(used));
+    if usage == reply.usage {
+        return reply;
+    }
+    Arc::new(Reply {
+        usage,
+        ..Arc::unwrap_or_clone(reply)
+    })
 }
 
 /// An answer without calls.

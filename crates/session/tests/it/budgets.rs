@@ -1,7 +1,7 @@
 //! What is left of a budget: in tokens, in money, after a crash, after a raise.
 
 use session::fact::{Lapse, Recovery, YieldReason};
-use session::{Command, Duty, Limits, Prices, Stop, Usd};
+use session::{Command, Duty, Limits, LongPrices, Prices, Stop, Usd};
 
 use crate::scene::{Scene, answer, asks, send, tokens};
 
@@ -10,6 +10,7 @@ const PRICES: Prices = Prices {
     output: 5000,
     cache_write: 1250,
     cache_read: 100,
+    long: None,
 };
 
 fn begun(limits: Limits) -> Scene {
@@ -124,4 +125,42 @@ fn a_call_that_was_cut_counts_too_and_a_turn_given_away_says_so() {
     assert!(given(&scene));
     scene.replied(asks(&[("a", "bash")]));
     assert!(!given(&scene));
+}
+
+#[test]
+fn a_call_with_a_long_prompt_is_reckoned_at_its_own_price() {
+    let mut scene = begun(Limits {
+        usd: Some(Usd(500_000)),
+        ..Limits::default()
+    });
+    scene.frozen.prices = Some(Prices {
+        long: Some(LongPrices {
+            over: 20,
+            input: 2000,
+            output: 7500,
+            cache_write: 2500,
+            cache_read: 200,
+        }),
+        ..PRICES
+    });
+    let left = |scene: &Scene| scene.state.left(&scene.frozen).1;
+    // 10 in and 10 out, then 21 in and 10 out, then 10 and 10 again.
+    scene.replied(asks(&[("a", "bash")]));
+    scene.done("ok");
+    assert_eq!(left(&scene), Some(Usd(440_000)));
+    let mut long = asks(&[("b", "bash")]);
+    long.usage = Some(tokens(21, 10));
+    scene.replied(long);
+    scene.done("ok");
+    assert_eq!(left(&scene), Some(Usd(440_000 - 42_000 - 75_000)));
+    scene.did(Command::ModelCut(tokens(30, 2)));
+    assert_eq!(left(&scene), Some(Usd(323_000 - 60_000 - 15_000)));
+    scene.replied(answer("done", Stop::EndTurn));
+    assert_eq!(left(&scene), Some(Usd(248_000 - 60_000)));
+    let used = scene.state.usage.tokens;
+    assert_eq!(used.long.output, 10, "of the answered ones only");
+    assert_eq!(
+        scene.frozen.cost(used),
+        Some(Usd(60_000 + 117_000 + 60_000))
+    );
 }

@@ -42,6 +42,7 @@ fn tokens() -> impl Strategy<Value = Tokens> {
         output: b.into(),
         cache_write: c.into(),
         cache_read: d.into(),
+        ..Tokens::default()
     })
 }
 

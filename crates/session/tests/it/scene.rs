@@ -230,8 +230,7 @@ pub fn tokens(input: u64, output: u64) -> Tokens {
     Tokens {
         input,
         output,
-        cache_write: 0,
-        cache_read: 0,
+        ..Tokens::default()
     }
 }
 

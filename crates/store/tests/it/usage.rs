@@ -27,6 +27,7 @@ fn tally(turn: u32, agent: &str, ended: i64, usd: Option<u64>) -> Tally {
             output: 20,
             cache_write: 300,
             cache_read: 4000,
+            ..Tokens::default()
         },
         reported: true,
         usd: usd.map(Usd),

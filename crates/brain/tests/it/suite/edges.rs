@@ -139,7 +139,8 @@ pub async fn usage(table: &mut Table) {
             input: 10,
             output: 10,
             cache_read: 0,
-            cache_write: 0
+            cache_write: 0,
+            ..Tokens::default()
         })
     );
 }

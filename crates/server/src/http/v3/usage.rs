@@ -132,6 +132,7 @@ mod tests {
         output: 2,
         cache_write: 4,
         cache_read: 8,
+        long: session::Long::NONE,
     };
 
     #[test]
@@ -156,6 +157,7 @@ mod tests {
             output: 15_000,
             cache_write: 4_000,
             cache_read: 300,
+            long: None,
         };
         let frozen = Frozen {
             prices: Some(prices),
