@@ -9,13 +9,14 @@
 
 mod freeze;
 
+use std::sync::Arc;
+
 use session::id::Noun;
 use session::{Cause, Command, Decided, Frozen, Limits, Millis, State, decide};
 use store::{
-    AgentRow, Begins, Created, NewDestination, NewSession, NewToken, Once, Projection, SessionRow,
+    AgentRow, Begins, Created, Logged, NewDestination, NewSession, NewToken, Once, Projection,
+    SessionRow,
 };
-use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 use crate::app::App;
 use crate::clock;
@@ -80,13 +81,12 @@ pub struct Born {
     pub token: String,
 }
 
-/// Begins a session, or finds the one that the same wish began before. `tasks`
-/// owns the work that must not end with its caller.
+/// Begins a session, or finds the one that the same wish began before.
 ///
 /// # Errors
 /// What in the wish does not hold, by its field; 409 if its key was used for
 /// another wish; whatever the store cannot do. Nothing was made then.
-pub async fn begin(app: &App, tasks: &TaskTracker, wish: Wish) -> Result<Born, Problem> {
+pub async fn begin(app: &App, wish: Wish) -> Result<Born, Problem> {
     let frozen = freeze::freeze(app, wish.agent, wish.model, wish.limits, wish.cause).await?;
     let now = clock::now();
     let id = clock::fresh(Noun::Session);
@@ -109,7 +109,7 @@ pub async fn begin(app: &App, tasks: &TaskTracker, wish: Wish) -> Result<Born, P
         origin: None,
         destinations: wish.destinations,
     };
-    let mut born = born(app, tasks, new, true).await?;
+    let mut born = born(app, new, true).await?;
     if born.new {
         born.row = crate::outside::in_state(born.row, state);
     }
@@ -125,32 +125,14 @@ fn begins(id: &str, frozen: &Frozen, asked: &State, now: Millis) -> Option<Begin
     (!state.phase().at_rest()).then_some(Begins { drafts, project })
 }
 
-/// Writes a session and, if it `runs` at once, hands it to the driver.
+/// Writes a session and, if it `runs` at once, hands it to this node's driver,
+/// where that has room.
 ///
 /// # Errors
 /// As [`begin`].
-pub async fn born(
-    app: &App,
-    tasks: &TaskTracker,
-    new: NewSession,
-    runs: bool,
-) -> Result<Born, Problem> {
-    // In a task of its own: a client that hangs up ends its handler, and between
-    // the lease and the driver there must be no end.
-    let born = tasks.spawn(bear(app.clone(), new, runs).in_current_span());
-    born.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "making a session ended badly");
-        Err(Problem::new(
-            Code::Internal,
-            "the session could not be made",
-        ))
-    })
-}
-
-/// Writes the session, and hands it to this node's driver if there is room.
-async fn bear(app: App, mut new: NewSession, runs: bool) -> Result<Born, Problem> {
+pub async fn born(app: &App, mut new: NewSession, runs: bool) -> Result<Born, Problem> {
     let place = match runs {
-        true => app.births.reserve(&app, &new.org),
+        true => app.births.reserve(app, &new.org),
         false => None,
     };
     let (place, birth) = place.unzip();
@@ -163,23 +145,17 @@ async fn bear(app: App, mut new: NewSession, runs: bool) -> Result<Born, Problem
             token: token.unwrap_or_default(),
         })
     };
-    match app
-        .store
-        .create_session(new)
-        .await
-        .map_err(named("session", "to fork"))?
-    {
-        Created::New {
-            row,
-            events,
-            leased,
-        } => {
+    // Said by the store and not behind it: a client that hangs up ends its
+    // handler, and between the lease and the driver there must be no end.
+    let take = |row: &SessionRow, events: &[Arc<Logged>]| {
+        if let Some(place) = place {
+            place.take(row.clone(), events.to_vec());
+        }
+    };
+    let created = Box::pin(app.store.create_session_and(new, take)).await;
+    match created.map_err(named("session", "to fork"))? {
+        Created::New { row, events, .. } => {
             app.metrics.appended(events.len());
-            if let Some(place) = place
-                && leased
-            {
-                place.take((*row).clone(), events);
-            }
             answer(true, *row)
         }
         Created::Replay(row) => answer(false, *row),

@@ -23,10 +23,9 @@ mod unbuilt;
 mod v1;
 pub(crate) mod v3;
 
+use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::{Extension, Router};
-use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use serve::serve;
@@ -51,15 +50,14 @@ fn routes() -> OpenApiRouter<App> {
         .merge(ops::routes())
 }
 
-/// The whole face, ready to serve. `tasks` owns what must outlive its request.
-fn router(app: App, tasks: TaskTracker) -> Router {
+/// The whole face, ready to serve.
+fn router(app: App) -> Router {
     let (built, _) = routes().split_for_parts();
     built
         .merge(unbuilt::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), request::every))
-        .layer(Extension(tasks))
         // Outermost: a page must be able to read refusals too.
         .layer(from_fn(cors::open))
         .with_state(app)

@@ -1,6 +1,8 @@
 //! Making a session: row, pinned configuration, first facts, lease, token and
 //! the answer to a repeated request, all in one transaction.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
 use session::{Frozen, Millis, State};
 
@@ -10,8 +12,8 @@ use crate::digest::digest;
 use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
 use crate::{
-    Begins, Birth, Error, Once, Origin, Projection, Store, Wake, destinations, hearing, leases,
-    lineage, outbox, projection, tokens,
+    Begins, Birth, Error, Logged, Once, Origin, Projection, Store, Wake, destinations, hearing,
+    leases, lineage, outbox, projection, tokens,
 };
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
@@ -34,7 +36,21 @@ impl Store {
     /// # Errors
     /// For a fork [`Error::NotFound`] if the org has no such origin, and
     /// [`Error::Stale`] if its log does not go that far. As every write.
-    pub async fn create_session(&self, mut new: NewSession) -> Result<Created, Error> {
+    pub async fn create_session(&self, new: NewSession) -> Result<Created, Error> {
+        self.create_session_and(new, |_, _| ()).await
+    }
+
+    /// As [`Store::create_session`]. If the session is born with the lease asked
+    /// for, `take` is given its row and first events at the very moment they are
+    /// durable, even if the caller has given up: no lease is held by nobody.
+    ///
+    /// # Errors
+    /// As [`Store::create_session`].
+    pub async fn create_session_and(
+        &self,
+        mut new: NewSession,
+        take: impl FnOnce(&SessionRow, &[Arc<Logged>]) + Send + 'static,
+    ) -> Result<Created, Error> {
         let placed = self.place(&new.id, std::mem::take(&mut new.drafts)).await?;
         let shared = new.origin.as_ref().map_or(0, Origin::shared);
         let facts = Facts::new(&new.id, shared, new.at, placed)?;
@@ -56,16 +72,26 @@ impl Store {
         let (told, mark) = (self.clone(), self.mark());
         let lasts = new.birth.as_ref().map(|birth| birth.node.clone()).zip(node);
         let done = move |(created, wake): &(Created, Option<Wake>)| {
-            if let (Created::New { events, leased, .. }, Some(wake)) = (created, wake) {
-                told.tell(events, wake, *leased);
-                if listened {
-                    told.outbox().notify_one();
-                }
-                if let Some((node, until)) = &lasts
-                    && *leased
-                {
+            let (
+                Created::New {
+                    row,
+                    events,
+                    leased,
+                },
+                Some(wake),
+            ) = (created, wake)
+            else {
+                return;
+            };
+            if *leased {
+                if let Some((node, until)) = &lasts {
                     told.nodes().lasts(node, *until);
                 }
+                take(row, events);
+            }
+            told.tell(events, wake, *leased);
+            if listened {
+                told.outbox().notify_one();
             }
         };
         let birth = Birthing {

@@ -19,7 +19,7 @@ pub struct Follow {
     session: String,
     /// Number of the newest event given out.
     at: u64,
-    /// Read from the store and not given out yet.
+    /// Read or told, and not given out yet.
     read: VecDeque<Arc<Logged>>,
     /// Whether the store may hold more than the ring will tell.
     behind: bool,
@@ -48,11 +48,7 @@ impl Follow {
                 return Err(Error::NotFound);
             };
             match ring.recv().await {
-                Ok(Told::Event(event)) if event.event.seq == self.at + 1 => {
-                    self.at += 1;
-                    return Ok(event);
-                }
-                Ok(Told::Event(event)) => self.behind = event.event.seq > self.at,
+                Ok(Told::Events(events)) => self.hear(&events),
                 Ok(Told::Look) | Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => self.ring = None,
             }
@@ -63,6 +59,18 @@ impl Follow {
     #[must_use]
     pub fn at(&self) -> u64 {
         self.at
+    }
+
+    /// Takes in what goes on where this one stands; where something is missing in
+    /// between, the store has it.
+    fn hear(&mut self, events: &[Arc<Logged>]) {
+        let new = events.partition_point(|event| event.event.seq <= self.at);
+        match events[new..].first() {
+            Some(first) if first.event.seq == self.at + 1 => {
+                self.read.extend(events[new..].iter().cloned());
+            }
+            first => self.behind = first.is_some(),
+        }
     }
 
     async fn catch_up(&mut self) -> Result<(), Error> {

@@ -8,14 +8,15 @@ use tokio::sync::broadcast;
 
 use crate::Logged;
 
-/// Events a follower may lie behind before it goes back to the store.
+/// Appends a follower may lie behind before it goes back to the store.
 const RING: usize = 64;
 
 /// What followers are told.
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
-    /// A new event, in full.
-    Event(Arc<Logged>),
+    /// New events, in full: those of one append, so that whoever follows is
+    /// woken once.
+    Events(Arc<[Arc<Logged>]>),
     /// Something may have come that is not told in full: look in the store.
     Look,
 }
@@ -58,13 +59,13 @@ impl Hub {
         let Some(followed) = map.get_mut(session) else {
             return;
         };
-        for event in events {
-            if event.event.seq > followed.told {
-                followed.told = event.event.seq;
-                // Followers may all be leaving just now.
-                let _ = followed.ring.send(Told::Event(event.clone()));
-            }
-        }
+        let told = events.partition_point(|event| event.event.seq <= followed.told);
+        let Some(last) = events[told..].last() else {
+            return;
+        };
+        followed.told = last.event.seq;
+        // Followers may all be leaving just now.
+        let _ = followed.ring.send(Told::Events(events[told..].into()));
     }
 
     /// Where another node's events are to be read from to tell them here, once

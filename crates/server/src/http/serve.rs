@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(app: App, listener: TcpListener) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
     let tasks = TaskTracker::new();
-    let service = TowerToHyperService::new(super::router(app.clone(), tasks.clone()));
+    let service = TowerToHyperService::new(super::router(app.clone()));
     while let Some((stream, seat)) = accept(&listener, &seats, &app.drain).await {
         tasks.spawn(converse(stream, service.clone(), app.drain.clone(), seat));
     }

@@ -142,7 +142,8 @@ impl Embedded {
         values: Vec<Value>,
     ) -> Result<Vec<Row>, Error> {
         tokio::task::consume_budget().await;
-        match self.near.rows(&sql, &values) {
+        let glance = self.pen.glance(|conn| sqlite::rows(conn, &sql, &values));
+        match glance.or_else(|| self.near.rows(&sql, &values)) {
             Some(rows) => rows,
             None => self.rows(sql, values).await,
         }

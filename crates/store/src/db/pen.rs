@@ -11,6 +11,7 @@ use std::sync::atomic::{
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 
@@ -68,6 +69,17 @@ impl Pen {
         };
         self.took(began);
         Some(written)
+    }
+
+    /// Looks something up with the pen's connection, if nobody has it or waits for
+    /// it. That one knows what it wrote itself: any other connection reads anew
+    /// what it keeps of the file after each write.
+    pub(super) fn glance<T>(&self, look: impl FnOnce(&Connection) -> T) -> Option<T> {
+        if self.waiting() > 0 || self.gathering.load(SeqCst) {
+            return None;
+        }
+        let writer = self.writer.try_lock().ok()?;
+        writer.as_ref().map(|writer| look(&writer.conn))
     }
 
     fn took(&self, began: Instant) {

@@ -20,7 +20,7 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Processes that may start on one file at the same time.
 const STARTERS: usize = 100;
 /// Statements kept prepared on each connection.
-const PREPARED: usize = 128;
+const PREPARED: usize = 256;
 
 /// The one connection that writes.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {

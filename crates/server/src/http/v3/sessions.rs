@@ -9,13 +9,12 @@ mod object;
 pub mod testing;
 mod waiting;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use session::{Command, Phase};
 use store::SessionFilter;
-use tokio_util::task::TaskTracker;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -71,12 +70,11 @@ pub struct SessionParams {
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn start(
     State(app): State<App>,
-    Extension(tasks): Extension<TaskTracker>,
     Org(org): Org,
     headers: HeaderMap,
     sent: Sent,
 ) -> Result<(StatusCode, Json<CreatedSession>), Problem> {
-    create::create(&app, &tasks, org, &headers, &sent).await
+    create::create(&app, org, &headers, &sent).await
 }
 
 /// List sessions, newest first
@@ -179,13 +177,12 @@ async fn delete(
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn fork_at(
     State(app): State<App>,
-    Extension(tasks): Extension<TaskTracker>,
     Org(org): Org,
     At([id]): At<1>,
     headers: HeaderMap,
     MaybeSent(sent): MaybeSent,
 ) -> Result<(StatusCode, Json<ForkedSession>), Problem> {
-    fork::fork(&app, &tasks, (org, id), &headers, &sent).await
+    fork::fork(&app, (org, id), &headers, &sent).await
 }
 
 /// Stop the running turn; nothing happens if none runs

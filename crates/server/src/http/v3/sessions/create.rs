@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use store::{AgentRow, Once};
-use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
 
 use super::object::SessionObject;
@@ -66,11 +65,9 @@ struct Metadata<'a> {
     metadata: Option<&'a RawValue>,
 }
 
-/// Makes a session, or finds the one that the same request made before. `tasks`
-/// owns the work that must not end with the request.
+/// Makes a session, or finds the one that the same request made before.
 pub async fn create(
     app: &App,
-    tasks: &TaskTracker,
     org: String,
     headers: &HeaderMap,
     sent: &Sent,
@@ -92,7 +89,7 @@ pub async fn create(
     wish.once = once;
     wish.metadata = metadata;
     wish.token = Some(tokens::usual(clock::now()));
-    let Born { new, row, token } = begin(app, tasks, wish).await?;
+    let Born { new, row, token } = begin(app, wish).await?;
     Ok((
         made(new),
         Json(CreatedSession {

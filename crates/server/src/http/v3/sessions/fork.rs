@@ -9,7 +9,6 @@ use session::fact::Files;
 use session::id::Noun;
 use session::{Command, Decided, Egress, Frozen, Limits, Millis, State, decide};
 use store::{NewSession, Origin, Projection, SessionRow};
-use tokio_util::task::TaskTracker;
 use utoipa::ToSchema;
 
 use super::create;
@@ -72,7 +71,6 @@ pub struct ForkedFiles {
 /// Forks a session, or finds the fork that the same request made before.
 pub async fn fork(
     app: &App,
-    tasks: &TaskTracker,
     (org, from): (String, String),
     headers: &HeaderMap,
     sent: &Sent,
@@ -122,7 +120,7 @@ pub async fn fork(
         destinations: Vec::new(),
     };
     let runs = !state.phase().at_rest();
-    let Born { new, row, token } = born(app, tasks, new, runs).await?;
+    let Born { new, row, token } = born(app, new, runs).await?;
     Ok((
         create::made(new),
         Json(ForkedSession {
