@@ -23,12 +23,14 @@ mod judge;
 mod line;
 mod plan;
 mod player;
+mod provider;
 mod proxy;
 mod reader;
 mod report;
 mod sandboxes;
 mod scratch;
 mod seed;
+mod spend;
 mod stage;
 mod trial;
 
@@ -61,7 +63,13 @@ pub async fn drill(
     let mut report = Report::new(wish.seed, plan.skipped.clone());
     for trial in &plan.trials {
         let disk = trial.fault.disk();
-        let outcome = if disk == Disk::Users {
+        let outcome = if trial.fault == Fault::BudgetShared {
+            // What was spent of an org is spent: each run has one of its own.
+            let mut own = Stage::set(ground, disk).await?;
+            let outcome = spend::run(&mut own, trial).await;
+            own.clear().await;
+            outcome?
+        } else if disk == Disk::Users {
             trial::run(&mut stage, trial).await?
         } else {
             let mut own = Stage::set(ground, disk).await?;

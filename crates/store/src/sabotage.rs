@@ -16,6 +16,8 @@ pub enum Sabotage {
     StreamOffByOne,
     /// A receipt is written before its call is carried out.
     ReceiptBeforeEffect,
+    /// What sessions share is not reserved before it is used.
+    BudgetOff,
     /// A secret stands in the environment of commands.
     LeakEnvironment,
     /// A secret is written into a file of a sandbox.
@@ -41,6 +43,7 @@ impl Sabotage {
             Self::DedupeOff => "dedupe_off",
             Self::StreamOffByOne => "stream_off_by_one",
             Self::ReceiptBeforeEffect => "receipt_before_effect",
+            Self::BudgetOff => "budget_off",
             Self::LeakEnvironment => "leak_environment",
             Self::LeakFile => "leak_file",
             Self::LeakEvent => "leak_event",

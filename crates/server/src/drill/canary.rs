@@ -11,7 +11,6 @@ mod host;
 mod inside;
 mod needles;
 mod play;
-mod provider;
 mod report;
 mod search;
 
@@ -23,13 +22,13 @@ use tokio::time::Instant;
 pub use report::{Arrival, Canaries, Place};
 
 use super::error::DrillError;
+use super::provider::Provider;
 use super::scratch::Ground;
 use super::stage::{Disk, Stage};
 use crate::runtimes::Runtimes;
 use host::Host;
 use needles::{Canary, Needles};
 use play::Play;
-use provider::Provider;
 
 /// Runtimes that are tried, where they are installed.
 const RUNTIMES: [&str; 3] = ["native", "claude", "codex"];

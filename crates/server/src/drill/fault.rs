@@ -22,10 +22,12 @@ pub enum Fault {
     DatabaseAway,
     /// The power is cut: what the disk was not told to keep is gone.
     PowerLost,
+    /// The server gets SIGKILL, several times, while sessions spend what they share.
+    BudgetShared,
 }
 
 /// The faults besides the points.
-const OTHERS: [Fault; 7] = [
+const OTHERS: [Fault; 8] = [
     Fault::SandboxKilled,
     Fault::SandboxLost,
     Fault::ServerStopped,
@@ -33,6 +35,7 @@ const OTHERS: [Fault; 7] = [
     Fault::DiskFull,
     Fault::DatabaseAway,
     Fault::PowerLost,
+    Fault::BudgetShared,
 ];
 
 impl Fault {
@@ -55,6 +58,7 @@ impl Fault {
             Self::DiskFull => "disk.full",
             Self::DatabaseAway => "database.away",
             Self::PowerLost => "power.lost",
+            Self::BudgetShared => "budget.shared",
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Trial {
     /// happens.
     pub(super) at: u64,
     pub(super) cast: Vec<Part>,
+    /// What else there is to be drawn.
+    pub(super) seed: Seed,
 }
 
 /// The runs of a drill.
@@ -112,6 +114,7 @@ fn trial(number: u32, fault: Fault, mut seed: Seed) -> Trial {
         fault,
         at: seed.between(1, most(fault, &cast)),
         cast,
+        seed,
     }
 }
 
@@ -131,6 +134,8 @@ fn most(fault: Fault, cast: &[Part]) -> u64 {
         // Once for each session that has files.
         Fault::Point("checkpoint.half" | "checkpoint.made" | "hibernate.half") => sessions,
         Fault::Point(_) => 1,
+        // Questions to the model between two kills.
+        Fault::BudgetShared => 12,
         // Events: each session has more than these even if all goes by.
         _ => 4 * sessions + marks,
     }

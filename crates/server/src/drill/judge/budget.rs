@@ -30,7 +30,7 @@ fn used(event: &Value) -> u64 {
     let body = &event["body"];
     match event["type"].as_str() {
         Some("model.completed" | "context.compacted") => total(&body["usage"]),
-        Some("session.recovered") => body["charged"]["tokens"].as_u64().unwrap_or(0),
+        Some("session.recovered" | "model.cut") => total(&body["charged"]),
         _ => 0,
     }
 }
@@ -74,8 +74,11 @@ mod tests {
 
     #[test]
     fn a_call_that_was_cut_is_charged_too() {
-        let charged = ("session.recovered", json!({ "charged": { "tokens": 50 } }));
-        assert_eq!(judged(80, &[answer(30, 10), charged]).counts.overshoot, 10);
+        for kind in ["session.recovered", "model.cut"] {
+            let charged = json!({ "charged": { "input_tokens": 20, "output_tokens": 30 } });
+            let events = [answer(30, 10), (kind, charged)];
+            assert_eq!(judged(80, &events).counts.overshoot, 10, "{kind}");
+        }
     }
 
     #[test]

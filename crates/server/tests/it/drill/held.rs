@@ -11,7 +11,15 @@ fn held(seed: &str, runs: &str) {
     let held = drill(&data, &["--seed", seed, "--runs", runs], &[]);
     assert_eq!(held.code, 0, "seed {seed}: {:#}", held.report);
     assert_eq!(held.report["passed"], true);
-    for count in ["lost", "gaps", "repeats", "twice", "needless", "stuck"] {
+    for count in [
+        "lost",
+        "gaps",
+        "repeats",
+        "twice",
+        "needless",
+        "overshoot",
+        "stuck",
+    ] {
         assert_eq!(held.all(count), 0, "seed {seed}: {count}");
     }
     assert!(!data.exists(), "nothing is left behind");
@@ -19,7 +27,7 @@ fn held(seed: &str, runs: &str) {
 
 #[test]
 fn every_promise_is_kept_at_every_point() {
-    held("1", "17");
+    held("1", "18");
 }
 
 #[test]
@@ -54,6 +62,16 @@ fn a_point_alone_is_reached_and_a_seed_means_the_same_drill() {
         folder.path().join("data/drill").is_dir(),
         "it was to be kept"
     );
+}
+
+#[test]
+fn what_sessions_share_is_not_passed_by_what_the_provider_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["--seed", "5", "--runs", "3", "--point", "budget.shared"];
+    let held = drill(&data, &arguments, &[]);
+    assert_eq!(held.code, 0, "{:#}", held.report);
+    assert_eq!(held.point("budget.shared")["reached"], 3);
 }
 
 #[test]

@@ -69,6 +69,15 @@ fn a_commit_that_is_not_synced_is_lost_with_the_power() {
     }
 }
 
+#[test]
+fn a_cap_that_nobody_reserves_under_is_passed() {
+    let held = broken(
+        "budget_off",
+        &["--seed", "5", "--runs", "1", "--point", "budget.shared"],
+    );
+    assert!(held.all("overshoot") > 0, "{:#}", held.report);
+}
+
 fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     status.lines().any(|line| line == "Uid:\t0\t0\t0\t0")
