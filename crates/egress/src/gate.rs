@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::addresses;
 use crate::authority::Authority;
 use crate::case::Case;
 use crate::connect::{self, Way};
@@ -277,27 +278,7 @@ impl Inner {
 
     /// The addresses that policy allows and that are not the host's own.
     fn checked(&self, found: &[IpAddr]) -> Result<Vec<IpAddr>, Error> {
-        self.policy
-            .check_all(found)
-            .and_then(|allowed| self.without_own(allowed, connect::way))
-            .map_err(Error::Refused)
-    }
-
-    /// A public address of the host itself leads to what listens there for its
-    /// own network only, past any firewall.
-    fn without_own(
-        &self,
-        mut allowed: Vec<IpAddr>,
-        way: impl Fn(IpAddr) -> Way,
-    ) -> Result<Vec<IpAddr>, Reason> {
-        if self.policy.lifts(Reason::Host) || allowed.is_empty() {
-            return Ok(allowed);
-        }
-        allowed.retain(|address| way(*address) != Way::Own);
-        if allowed.is_empty() {
-            return Err(Reason::Host);
-        }
-        Ok(allowed)
+        addresses::checked(self.policy, found).map_err(Error::Refused)
     }
 }
 

@@ -11,6 +11,7 @@
 //! store nor hands: plain addresses, byte streams and lookups go in and out.
 
 mod address;
+mod addresses;
 mod authority;
 mod case;
 mod connect;
@@ -31,6 +32,7 @@ mod serve;
 mod stats;
 mod stream;
 
+pub use addresses::Addresses;
 pub use authority::{Authority, AuthorityError};
 pub use destination::Destination;
 pub use error::{Error, Reason};

@@ -45,4 +45,19 @@ impl Roots {
         }
         Ok(Roots(Arc::new(store)))
     }
+
+    /// TLS towards servers that these vouch for, for a client of `HTTP/1.1`.
+    ///
+    /// # Errors
+    ///
+    /// If there are no protocols to speak, which is a defect.
+    pub fn client(&self) -> Result<rustls::ClientConfig, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(Arc::clone(&self.0))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
 }

@@ -10,6 +10,7 @@ use store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::delivery::Post;
 use crate::deltas::Deltas;
 use crate::driver::{Births, Running};
 use crate::engines::Graves;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub gate: Gate,
     /// What each sandbox may reach and be given.
     pub passes: Arc<Passes>,
+    /// The way to receivers of webhooks.
+    pub post: Post,
     /// The files of the sessions.
     pub files: Files,
     /// Whether this node was alone on its database when it started: then a turn

@@ -2,6 +2,7 @@
 //! one before. Every option stands once, in the file of its group under `config/`.
 
 pub mod budgets;
+pub mod deliveries;
 mod error;
 pub mod logs;
 pub mod models;
@@ -44,6 +45,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub budgets: budgets::Given,
+    /// See [`deliveries::Deliveries`].
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub deliveries: deliveries::Given,
     /// See [`logs::Logs`].
     #[command(flatten)]
     #[serde(flatten)]
@@ -68,6 +73,9 @@ pub struct Config {
     /// What may be spent.
     #[serde(flatten)]
     pub budgets: budgets::Budgets,
+    /// How webhooks are sent.
+    #[serde(flatten)]
+    pub deliveries: deliveries::Deliveries,
     /// What is logged.
     #[serde(flatten)]
     pub logs: logs::Logs,
@@ -111,6 +119,7 @@ impl Settings {
             sandboxes: sandboxes::Given::take(file)?,
             turns: turns::Given::take(file)?,
             budgets: budgets::Given::take(file)?,
+            deliveries: deliveries::Given::take(file)?,
             logs: logs::Given::take(file)?,
         })
     }
@@ -124,6 +133,7 @@ impl Settings {
             sandboxes: self.sandboxes.over(under.sandboxes),
             turns: self.turns.over(under.turns),
             budgets: self.budgets.over(under.budgets),
+            deliveries: self.deliveries.over(under.deliveries),
             logs: self.logs.over(under.logs),
         }
     }
@@ -139,6 +149,7 @@ impl Settings {
             sandboxes: self.sandboxes.fill().check()?,
             turns: self.turns.fill().check()?,
             budgets: self.budgets.fill().check()?,
+            deliveries: self.deliveries.fill().check()?,
             logs: self.logs.fill().check()?,
         })
     }

@@ -29,6 +29,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use serve::serve;
+pub(crate) use v3::event::json as event_json;
 
 use crate::app::App;
 use problem::{Code, Problem};
@@ -44,6 +45,8 @@ fn routes() -> OpenApiRouter<App> {
         .merge(v3::turns::routes())
         .merge(v3::checkpoints::routes())
         .merge(v3::tokens::routes())
+        .merge(v3::destinations::routes())
+        .merge(v3::deliveries::routes())
         .merge(v3::report::routes())
         .merge(sandboxes::routes())
         .merge(v1::secrets::routes())

@@ -9,6 +9,7 @@
 //! * [`engines`] gives other people's engines a sandbox of their own.
 //! * [`gate`] gives sandboxes their passes and sealed tokens.
 //! * [`begin`] makes sessions, whoever wishes for one.
+//! * [`delivery`] tells receivers of webhooks what the log says.
 //! * [`outside`] carries a command that does not come from a session's run.
 //! * [`http`] parses requests into commands and renders answers; it holds no
 //!   rules.
@@ -25,6 +26,7 @@ pub mod caps;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod deltas;
 pub mod drill;
 pub mod driver;

@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use session::fact::{Outcome, Receipt};
 use session::{Provider, Reply, tool};
 
-use labels::{Answer, Call, Kind, Model, Route};
+use labels::{Answer, Call, Kind, Model, Named, Route};
 pub use page::page;
 
 /// Buckets of request times, in seconds.
@@ -37,6 +37,7 @@ pub struct Metrics {
     model_retries: Family<Kind, Counter>,
     model_tokens: Family<Kind, Counter>,
     tool_calls: Family<Call, Counter>,
+    deliveries: Family<Named, Counter>,
 }
 
 /// A stream that is open; counted until dropped.
@@ -61,6 +62,7 @@ impl Default for Metrics {
             model_retries: Family::default(),
             model_tokens: Family::default(),
             tool_calls: Family::default(),
+            deliveries: Family::default(),
         }
     }
 }
@@ -140,6 +142,12 @@ impl Metrics {
                 kind: "retry",
             })
             .inc();
+    }
+
+    /// An attempt to deliver a webhook was made, or one was given up.
+    pub fn delivery(&self, state: &'static str) {
+        let state = state.to_owned();
+        self.deliveries.get_or_create(&Named { state }).inc();
     }
 
     /// A tool call came to its end.

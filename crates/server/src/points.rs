@@ -33,7 +33,12 @@ pub const ALL: [&str; 11] = [
 ];
 
 /// Points that no turn passes: a drill does not choose them.
-const BESIDE: [&str; 3] = ["vault.made", "vault.wrapped", "vault.swapped"];
+const BESIDE: [&str; 4] = [
+    "vault.made",
+    "vault.wrapped",
+    "vault.swapped",
+    "delivery.sent",
+];
 
 /// What happens at a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
         (name = "Events", description = "The log of a session: facts, in order, for ever."),
         (name = "Messages", description = "Steering a session."),
         (name = "Turns", description = "From input to rest."),
+        (name = "Webhooks", description = "Who is told of events, and what became of it."),
         (name = "Usage", description = "What was used, and what it costs."),
         (name = "Operations", description = "For the operator's machines.")
     )

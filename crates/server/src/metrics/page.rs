@@ -12,6 +12,7 @@ use store::{Sabotage, leaked};
 use super::Metrics;
 use super::labels::Named;
 use crate::app::App;
+use crate::clock;
 
 /// The page.
 ///
@@ -20,6 +21,7 @@ use crate::app::App;
 pub async fn page(app: &App) -> Result<String, store::Error> {
     let mut to = registry(&app.metrics);
     of_the_store(&mut to, app.store.stats().await?);
+    of_the_outbox(&mut to, app.store.waiting_deliveries().await?);
     of_the_gate(&mut to, &app.gate.stats());
     of_the_hands(&mut to, &app.hands.stats());
     if let Some(value) = leaked(Sabotage::LeakMetric) {
@@ -51,6 +53,15 @@ fn of_the_store(to: &mut Registry, stats: store::Stats) {
     count(to, "store_commits", "Commits.", stats.commits);
     let help = "Writes in those commits; divided by the commits, the group size.";
     count(to, "store_writes", help, stats.writes);
+}
+
+fn of_the_outbox(to: &mut Registry, waiting: store::Waiting) {
+    let help = "Webhooks to be delivered, or tried again.";
+    gauge(to, "deliveries_pending", help, waiting.pending);
+    let age = waiting.oldest.map_or(0, |at| clock::now().0 - at.0);
+    let help = "Age of the oldest of them in seconds.";
+    let seconds = u64::try_from(age / 1000).unwrap_or(0);
+    gauge(to, "deliveries_oldest_seconds", help, seconds);
 }
 
 fn of_the_gate(to: &mut Registry, gate: &egress::Stats) {
@@ -151,6 +162,11 @@ fn registry(metrics: &Metrics) -> Registry {
         "tool_calls",
         "Tool calls that came to their end.",
         metrics.tool_calls.clone(),
+    );
+    to.register(
+        "delivery_attempts",
+        "Attempts to deliver webhooks by outcome, and dead letters.",
+        metrics.deliveries.clone(),
     );
     to
 }

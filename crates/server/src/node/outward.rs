@@ -14,18 +14,29 @@ use tokio_util::task::TaskTracker;
 
 use super::ServeError;
 use crate::config::Config;
+use crate::delivery::Post;
 use crate::engines;
 use crate::gate::Passes;
 
-/// The gate of this installation, and the certificates its sandboxes are to trust.
-pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String), ServeError> {
+/// What leads out of this installation.
+pub(super) struct Outward {
+    /// The way out of the sandboxes.
+    pub(super) gate: Gate,
+    /// The certificates that sandboxes are to trust.
+    pub(super) certificates: String,
+    /// The way to receivers of webhooks.
+    pub(super) post: Post,
+}
+
+/// Makes what leads out, under one policy and the same trust.
+pub(super) async fn open(config: &Config, store: &Store) -> Result<Outward, ServeError> {
     let failed = |error: &dyn std::fmt::Display| ServeError::Gate(error.to_string());
     let fresh = Authority::fresh().map_err(|error| failed(&error))?;
     // Nodes of one database share the authority of whoever came first.
     let kept = store.install_secret("authority", || fresh.to_bytes().expose_secret().clone());
     let authority = Authority::from_bytes(kept.await?.expose_secret());
     let authority = authority.map_err(|error| failed(&error))?;
-    let mut trusted = authority.certificate_pem().to_owned();
+    let mut certificates = authority.certificate_pem().to_owned();
     let mut roots = Roots::system();
     if let Some(path) = &config.sandboxes.extra_roots {
         let pem = std::fs::read_to_string(path).map_err(|source| ServeError::Data {
@@ -34,13 +45,18 @@ pub(super) async fn gate(config: &Config, store: &Store) -> Result<(Gate, String
         })?;
         roots = roots.and(&pem).map_err(|error| failed(&error))?;
         // What passes untouched is checked by the programs inside.
-        trusted = format!("{}\n{pem}", trusted.trim_end());
+        certificates = format!("{}\n{pem}", certificates.trim_end());
     }
     let policy = egress::Policy {
         allow_private: config.sandboxes.allow_private,
     };
     let limits = egress::Limits::default();
-    Ok((Gate::new(policy, limits, Some(authority), roots), trusted))
+    let post = Post::new(config, policy, &roots).map_err(ServeError::Gate)?;
+    Ok(Outward {
+        gate: Gate::new(policy, limits, Some(authority), roots),
+        certificates,
+        post,
+    })
 }
 
 /// What every way out needs.

@@ -51,14 +51,15 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
         return Err(ServeError::Taken(data));
     }
     let first_key = first_key(&store, &config).await?;
-    let (gate, certificate) = outward::gate(&config, &store).await?;
+    let outward = outward::open(&config, &store).await?;
+    let gate = outward.gate;
     let tokens = Tokens::open(&store).await?;
     let (tell, heard) = mpsc::channel(HEARD);
     let passes = Arc::new(Passes::new(store.clone(), tokens, tell));
     let ways = outward::Ways::new(gate.clone(), Arc::clone(&passes));
     let pieces = crate::files::pieces(&store);
     let mut wanted = hands_config(&config);
-    wanted.trust = Some(certificate);
+    wanted.trust = Some(outward.certificates);
     let hands = Arc::new(Hands::open(wanted, ways.dial(), ways.resolve(), pieces).await?);
     engines::end_all(&hands).await;
     let models = brain::Models::new(brain_config(&config))
@@ -82,6 +83,7 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
         graves,
         gate,
         passes,
+        post: outward.post,
         files: crate::files::Files::default(),
         alone,
         deltas: crate::deltas::Deltas::default(),

@@ -21,3 +21,4 @@ mod skills;
 mod steering;
 mod tidy;
 mod turns;
+mod webhooks;

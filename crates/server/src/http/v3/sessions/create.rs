@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use store::{AgentRow, Once};
+use store::{AgentRow, NewDestination, Once};
 use utoipa::ToSchema;
 
 use super::object::SessionObject;
@@ -17,12 +17,13 @@ use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
 use crate::http::problem::{Code, Problem};
 use crate::http::secrets;
+use crate::http::v3::destinations::{self, CreateDestination};
 use crate::http::v3::limits::LimitsIn;
 use crate::http::v3::said::{Input, KEY, Said};
 use crate::http::v3::{messages, tokens};
 
 /// Fields of the contract that this build does not have yet.
-const UNBUILT: [&str; 4] = ["webhook", "destinations", "sources", "revision"];
+const UNBUILT: [&str; 2] = ["sources", "revision"];
 /// Most bytes of the caller's own object, as sent.
 const METADATA: usize = 16 * 1024;
 
@@ -47,6 +48,14 @@ pub struct CreateSession {
     /// The caller's own object, at most 16 KiB; never shown to the model.
     #[schema(value_type = Object, required = false)]
     metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// An address that is told of every event of level `user` from the first one on;
+    /// the short form of one destination.
+    #[schema(nullable = false)]
+    webhook: Option<String>,
+    /// Who is told of its events from the first one on; not applied when an earlier
+    /// request made the session.
+    #[schema(value_type = Vec<CreateDestination>, required = false)]
+    destinations: Option<Vec<Object<CreateDestination>>>,
 }
 
 /// A session, and a token for its user.
@@ -88,6 +97,7 @@ pub async fn create(
     wish.key = key;
     wish.once = once;
     wish.metadata = metadata;
+    wish.destinations = destinations(app, wanted.webhook, wanted.destinations)?;
     wish.token = Some(tokens::usual(clock::now()));
     let Born { new, row, token } = begin(app, wish).await?;
     Ok((
@@ -97,6 +107,34 @@ pub async fn create(
             client_token: token,
         }),
     ))
+}
+
+/// Most destinations of a request.
+const DESTINATIONS: usize = 20;
+
+/// Who is to be told from the first event on.
+fn destinations(
+    app: &App,
+    webhook: Option<String>,
+    listed: Option<Vec<Object<CreateDestination>>>,
+) -> Result<Vec<NewDestination>, Problem> {
+    let mut wanted = Vec::new();
+    if let Some(url) = webhook {
+        let new = destinations::new(app, CreateDestination::of(url), "");
+        wanted.push(new.map_err(|problem| {
+            let message = problem.message.replace("`url`", "`webhook`");
+            Problem::invalid("webhook", message)
+        })?);
+    }
+    for (at, one) in listed.unwrap_or_default().into_iter().enumerate() {
+        let field = format!("destinations[{at}].");
+        wanted.push(destinations::new(app, one.0, &field)?);
+    }
+    if wanted.len() > DESTINATIONS {
+        let message = format!("a session has at most {DESTINATIONS} destinations");
+        return Err(Problem::invalid("destinations", message));
+    }
+    Ok(wanted)
 }
 
 /// 201 for what was made now, 200 for what was found.
