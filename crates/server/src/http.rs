@@ -4,11 +4,13 @@
 //! All routes stand in one list, [`routes`]; one file per noun says what each
 //! does. What every request gets is in `request`.
 
+mod agent_url;
 mod auth;
 mod body;
 mod canonical;
 mod cors;
 mod field;
+mod hook_token;
 mod json;
 mod openapi;
 mod ops;
@@ -50,20 +52,25 @@ fn routes() -> OpenApiRouter<App> {
         .merge(v3::report::routes())
         .merge(sandboxes::routes())
         .merge(v1::secrets::routes())
+        .merge(agent_url::routes())
         .merge(ops::routes())
 }
 
 /// The whole face, ready to serve.
 fn router(app: App) -> Router {
     let (built, _) = routes().split_for_parts();
-    built
+    let routes = built
         .merge(unbuilt::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), request::every))
         // Outermost: a page must be able to read refusals too.
         .layer(from_fn(cors::open))
-        .with_state(app)
+        .with_state(app.clone());
+    // Before any route is looked at.
+    Router::new()
+        .fallback_service(routes)
+        .layer(from_fn_with_state(app, agent_url::by_host))
 }
 
 async fn unknown(request: Request) -> Problem {
@@ -72,9 +79,10 @@ async fn unknown(request: Request) -> Problem {
 }
 
 async fn wrong_method(request: Request) -> Problem {
-    let (method, path) = (request.method(), request.uri().path());
+    // The path is not repeated: there may be a token in it.
+    let method = request.method();
     Problem::new(
         Code::MethodNotAllowed,
-        format!("{path} has no method {method}"),
+        format!("there is something at this path, but it has no method {method}"),
     )
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::options::options;
-use super::{ConfigError, Secret, at_least};
+use super::{ConfigError, Secret, at_least, wrong};
 
 options! {
     /// Where a node is and what it keeps.
@@ -21,6 +21,10 @@ options! {
         "OC_RUNTIMES" runtimes: PathBuf;
         /// Address clients reach the server at, for links it hands out
         "OC_PUBLIC_URL" public_url: String;
+        /// Domain whose names agt-<id>.<domain> lead here, for the agents' own addresses; paths of the server if not set
+        "OC_AGENT_DOMAIN" agent_domain: String;
+        /// Calls each hook takes per minute, on each node
+        "OC_HOOK_REQUESTS_PER_MINUTE" hook_requests_per_minute: u64 = 60;
         /// First API key to make, as osb_ and 64 hex digits (automation)
         "OC_BOOTSTRAP_KEY" (hide_env_values = true) bootstrap_key: Secret;
         /// Sessions this node drives at once
@@ -42,6 +46,8 @@ impl Node {
         at_least("heartbeat_seconds", 1, self.heartbeat_seconds)?;
         // It is renewed at a third of its length.
         at_least("lease_seconds", 2, self.lease_seconds)?;
+        at_least("hook_requests_per_minute", 1, self.hook_requests_per_minute)?;
+        self.agent_domain = self.agent_domain.map(domain).transpose()?.flatten();
         let _ = self.database_url.take_if(Secret::is_empty);
         let _ = self.bootstrap_key.take_if(Secret::is_empty);
         self.public_url = self
@@ -72,9 +78,55 @@ impl Node {
     }
 }
 
+/// A domain in its one spelling; none if nothing was written.
+fn domain(given: String) -> Result<Option<String>, ConfigError> {
+    let name = given.trim().trim_end_matches('.').to_ascii_lowercase();
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let label = |label: &str| {
+        let edge = label.starts_with('-') || label.ends_with('-');
+        (1..64).contains(&label.len()) && label.bytes().all(letter) && !edge
+    };
+    match name.as_str() {
+        "" => Ok(None),
+        // Whole names have at most 253 bytes, and a label of 28 stands in front.
+        name if name.len() < 224 && name.split('.').all(label) => Ok(Some(name.to_owned())),
+        _ => {
+            let wants = "give a domain such as agents.example.com, without scheme or port";
+            Err(wrong("agent_domain", given, wants))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_domain_has_one_spelling() {
+        for (given, want) in [
+            ("", None),
+            (".", None),
+            ("Agents.Example.com.", Some("agents.example.com")),
+            ("localhost", Some("localhost")),
+        ] {
+            assert_eq!(domain(given.to_owned()).unwrap().as_deref(), want);
+        }
+        let long = format!("{}com", "a.".repeat(120));
+        for bad in [
+            "https://a.b",
+            "a.b:80",
+            "a..b",
+            ".a",
+            "*.a",
+            "-a.b",
+            "a_b.c",
+            "ü.de",
+            &long,
+        ] {
+            let error = domain(bad.to_owned()).unwrap_err().to_string();
+            assert!(error.contains("agents.example.com"), "{error}");
+        }
+    }
 
     #[test]
     fn what_is_not_given_follows_from_what_is() {

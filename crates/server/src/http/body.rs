@@ -22,11 +22,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// 413 if it is over the limit, 408 if it does not arrive, 400 if it breaks off.
 pub async fn read(request: Request) -> Result<Bytes, Problem> {
+    read_up_to(request, BODY_LIMIT).await
+}
+
+/// The whole body, of at most so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_up_to(request: Request, most: usize) -> Result<Bytes, Problem> {
     let told = request
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    let reading = collect(request.into_body(), told.unwrap_or(0));
+    let reading = collect(request.into_body(), told.unwrap_or(0), most);
     tokio::time::timeout(PATIENCE, reading)
         .await
         .unwrap_or_else(|_| {
@@ -38,25 +46,25 @@ pub async fn read(request: Request) -> Result<Bytes, Problem> {
         })
 }
 
-async fn collect(body: Body, told: usize) -> Result<Bytes, Problem> {
+async fn collect(body: Body, told: usize, most: usize) -> Result<Bytes, Problem> {
     let mut parts = body.into_data_stream();
-    if told > BODY_LIMIT {
-        return Err(too_large(parts, 0).await);
+    if told > most {
+        return Err(too_large(parts, 0, most).await);
     }
     let mut whole = BytesMut::with_capacity(told);
     while let Some(part) = parts.next().await {
         let part = part.map_err(|error| {
             Problem::new(Code::Malformed, format!("the body broke off: {error}"))
         })?;
-        if whole.len() + part.len() > BODY_LIMIT {
-            return Err(too_large(parts, whole.len()).await);
+        if whole.len() + part.len() > most {
+            return Err(too_large(parts, whole.len(), most).await);
         }
         whole.extend_from_slice(&part);
     }
     Ok(whole.freeze())
 }
 
-async fn too_large(mut rest: BodyDataStream, mut seen: usize) -> Problem {
+async fn too_large(mut rest: BodyDataStream, mut seen: usize, most: usize) -> Problem {
     while let Some(Ok(part)) = rest.next().await {
         seen += part.len();
         if seen > DROPPED {
@@ -65,7 +73,7 @@ async fn too_large(mut rest: BodyDataStream, mut seen: usize) -> Problem {
     }
     Problem::new(
         Code::TooLarge,
-        format!("the body is over the limit of {BODY_LIMIT} bytes"),
+        format!("the body is over the limit of {most} bytes"),
     )
 }
 

@@ -16,6 +16,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
     security(("api_key" = []), ("x_api_key" = [])),
     tags(
         (name = "Agents", description = "What runs: a prompt, a model, limits."),
+        (name = "Hooks", description = "Addresses of an agent that begin its sessions for whoever knows them."),
+        (name = "Agent URLs", description = "The agents' own addresses: their `invoke_url`, as a path or as a host."),
         (name = "Credentials", description = "Model keys; write-only."),
         (name = "Secrets", description = "Values for sandboxes, which see sealed tokens instead; write-only."),
         (name = "Sessions", description = "Durable conversations."),
@@ -173,6 +175,7 @@ mod tests {
         for (name, want) in [
             ("CreateAgent", vec!["name", "prompt", "model"]),
             ("UpdateAgent", vec![]),
+            ("CreateHook", vec!["name"]),
             ("CreateSession", vec!["agent", "input"]),
             ("Envelope", vec!["text"]),
             ("SendMessage", vec![]),

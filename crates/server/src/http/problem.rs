@@ -31,6 +31,10 @@ pub enum Code {
     Conflict,
     /// The body is over the limit.
     TooLarge,
+    /// The body is of a kind that is not taken here.
+    UnsupportedMedia,
+    /// It is asked too often.
+    RateLimited,
     /// The request can be read, and a field is missing or wrong.
     Invalid,
     /// A field of the contract that this build does not have yet.
@@ -68,6 +72,8 @@ impl Code {
             Self::Timeout => "timeout",
             Self::Conflict => "conflict",
             Self::TooLarge => "too_large",
+            Self::UnsupportedMedia => "unsupported_media_type",
+            Self::RateLimited => "rate_limited",
             Self::FieldNotSupported | Self::RouteNotSupported => "not_supported",
             Self::NoCredential => "no_credential",
             Self::ManagedUnavailable => "managed_unavailable",
@@ -92,6 +98,8 @@ impl Code {
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Invalid
             | Self::FieldNotSupported
             | Self::NoCredential
@@ -110,6 +118,7 @@ impl Code {
         matches!(
             self,
             Self::Timeout
+                | Self::RateLimited
                 | Self::Internal
                 | Self::Busy
                 | Self::Unavailable
@@ -128,6 +137,8 @@ pub struct Problem {
     pub message: String,
     /// The field or parameter that is wrong.
     pub param: Option<String>,
+    /// Seconds after which asking again may help, where that is known.
+    pub again: Option<u64>,
 }
 
 /// The envelope on the wire.
@@ -165,6 +176,7 @@ impl Problem {
             code,
             message: message.into(),
             param: None,
+            again: None,
         }
     }
 
@@ -190,6 +202,13 @@ impl Problem {
     #[must_use]
     pub fn at(mut self, param: &str) -> Self {
         self.param = Some(param.to_owned());
+        self
+    }
+
+    /// Tells when asking again may help.
+    #[must_use]
+    pub fn again_in(mut self, seconds: u64) -> Self {
+        self.again = Some(seconds);
         self
     }
 

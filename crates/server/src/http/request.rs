@@ -58,7 +58,7 @@ pub async fn every(State(app): State<App>, mut request: Request, next: Next) -> 
     let ms = took.as_secs_f64() * 1000.0;
     let org = seen.0.get().map_or("", String::as_str);
     let session = session.as_deref().unwrap_or("");
-    if ["/v3", "/v1", "/api"]
+    if ["/v3", "/v1", "/api", "/agents"]
         .iter()
         .any(|face| route.starts_with(face))
         || status >= 500
@@ -137,7 +137,7 @@ fn foreign(status: StatusCode, response: &Response) -> Option<Problem> {
 
 /// Puts the problem into the answer as its face words it; the headers stay.
 fn render(problem: Problem, id: &str, shape: Shape, response: &mut Response) {
-    let code = problem.code;
+    let (code, again) = (problem.code, problem.again);
     let (parts, body) = shape.answer(problem, id).into_parts();
     *response.status_mut() = parts.status;
     *response.body_mut() = body;
@@ -147,8 +147,9 @@ fn render(problem: Problem, id: &str, shape: Shape, response: &mut Response) {
     if code == Code::Unauthorized {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if code.status() == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let soon = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+    if let Some(seconds) = again.or(soon) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
 }
 
@@ -206,6 +207,9 @@ mod tests {
             Shape::V3,
         );
         assert_eq!(busy.headers()[RETRY_AFTER], "1");
+        let flood = Problem::new(Code::RateLimited, "x").again_in(7);
+        let flood = finish(flood.into_response(), "r", Shape::V3);
+        assert_eq!(flood.headers()[RETRY_AFTER], "7");
         let stranger = finish(
             Problem::new(Code::Unauthorized, "x").into_response(),
             "r",

@@ -1,12 +1,14 @@
 //! The HTTP face from outside: what each route answers, to whom, and what it says
 //! when it does not.
 
+mod agent_url;
 mod agents;
 mod auth;
 mod bad_input;
 mod credentials;
 mod events;
 mod forks;
+mod hooks;
 mod limits;
 mod messages;
 mod nodes;

@@ -2,6 +2,7 @@
 //! without a trace on their sessions.
 
 mod egress;
+mod hooks;
 mod object;
 mod policy;
 pub mod runtime;
@@ -37,6 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get, update, delete))
         .merge(secrets::routes())
         .merge(skills::routes())
+        .merge(hooks::routes())
 }
 
 /// Which agents.

@@ -85,7 +85,7 @@ async fn mint(
 }
 
 /// A new token that allows everything a token can, for the usual time.
-pub(super) fn usual(now: Millis) -> NewToken {
+pub(in crate::http) fn usual(now: Millis) -> NewToken {
     fresh(
         Scopes {
             read: true,

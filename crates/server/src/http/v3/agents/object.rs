@@ -9,6 +9,7 @@ use super::policy::{self, CapsIn, CapsObject};
 use super::wanted::{OnInterrupt, hash};
 use crate::clock;
 use crate::config::Config;
+use crate::http::agent_url::address;
 use crate::http::v3::limits::{LimitsIn, LimitsObject};
 
 /// What runs: a prompt, a model, limits.
@@ -106,8 +107,7 @@ impl AgentObject {
             ..
         } = row.active;
         Self {
-            // The form a host name could have: no underscore.
-            invoke_url: format!("{}/agents/{}", config.node.url(), row.id.replace('_', "-")),
+            invoke_url: address::of(config, &row.id),
             id: row.id,
             name: row.name,
             prompt,
