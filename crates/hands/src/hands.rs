@@ -520,17 +520,26 @@ impl Inner {
         }
     }
 
-    /// Keeps a few disks ready for the next starts.
+    /// Keeps a few disks ready for the next starts; where nothing is to be kept
+    /// warm, only once something was started.
     async fn keep_disks(self: Arc<Self>) {
-        loop {
+        if self.config.warm == 0 {
+            self.restocking().await;
+        }
+        while !self.stop.is_cancelled() {
             tokio::select! {
                 () = self.starter.stock() => {}
                 () = self.stop.cancelled() => return,
             }
-            tokio::select! {
-                () = self.restock.notified() => {}
-                () = self.stop.cancelled() => return,
-            }
+            self.restocking().await;
+        }
+    }
+
+    /// Waits until a start took something that was ready, or the end.
+    async fn restocking(&self) {
+        tokio::select! {
+            () = self.restock.notified() => {}
+            () = self.stop.cancelled() => {}
         }
     }
 
