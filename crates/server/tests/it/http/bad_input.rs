@@ -150,7 +150,7 @@ async fn a_wrong_field_of_a_session_is_named() {
     let server = Server::start();
     let agent = server.agent("there", "test/script").await;
     let good = json!({ "agent": agent, "input": "x" });
-    let hook = json!([{ "url": "https://example.com" }]);
+    let plain = "http://example.com";
     let table = [
         (json!({ "agent": null }), "agent", "invalid"),
         (json!({ "input": null }), "input", "invalid"),
@@ -171,15 +171,12 @@ async fn a_wrong_field_of_a_session_is_named() {
             "invalid",
         ),
         (json!({ "key": "" }), "key", "invalid"),
+        (json!({ "webhook": "example.com" }), "webhook", "invalid"),
+        (json!({ "webhook": plain }), "webhook", "invalid"),
         (
-            json!({ "webhook": "https://example.com" }),
-            "webhook",
-            "not_supported",
-        ),
-        (
-            json!({ "destinations": hook }),
-            "destinations",
-            "not_supported",
+            json!({ "destinations": [{ "url": 5 }] }),
+            "destinations[0].url",
+            "invalid",
         ),
         (
             json!({ "sources": [{ "repo": "a/b" }] }),
