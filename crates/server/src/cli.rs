@@ -5,9 +5,12 @@
 //! `rehearse`, `key`, `vault`, `runtime`, `config` and `doctor` act on this machine.
 
 mod agent;
+mod agent_hook;
+mod agent_invoke;
 mod agent_secret;
 mod agent_skills;
 mod api;
+mod caps;
 mod context;
 mod credential;
 mod demo;

@@ -5,6 +5,8 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use super::agent_hook::{self, AgentHookCommand};
+use super::agent_invoke::{self, Invoke};
 use super::agent_secret::{self, AgentSecretCommand};
 use super::agent_skills::{self, AgentSkillsCommand};
 use super::api::{Api, Ask};
@@ -36,6 +38,13 @@ pub(super) enum AgentCommand {
     /// An agent's skills, which its sessions find in their sandboxes
     #[command(subcommand, visible_alias = "skill")]
     Skills(AgentSkillsCommand),
+    /// Hooks: addresses that begin an agent's sessions for whoever knows them
+    #[command(subcommand)]
+    Hook(AgentHookCommand),
+    /// List an agent's hooks, newest first
+    Hooks(agent_hook::List),
+    /// Begin a session at the agent's own address, with any JSON
+    Invoke(Invoke),
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +144,9 @@ pub(super) async fn run(context: &Context, command: AgentCommand) -> Result<(), 
         AgentCommand::Update(update) => self::update(context, &update).await,
         AgentCommand::Secret(command) => agent_secret::run(context, command).await,
         AgentCommand::Skills(command) => agent_skills::run(context, command).await,
+        AgentCommand::Hook(command) => agent_hook::run(context, command).await,
+        AgentCommand::Hooks(list) => agent_hook::list(context, list).await,
+        AgentCommand::Invoke(invoke) => agent_invoke::run(context, invoke).await,
         AgentCommand::Delete(one) => {
             let path = path(context, one.reference()).await?;
             context

@@ -1,7 +1,9 @@
 //! What an agent allows besides its limits, as options.
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use super::caps::CapOptions;
 
 /// Policies; an absent one is not sent.
 #[derive(Debug, Clone, Default, Args)]
@@ -10,18 +12,8 @@ pub(super) struct PolicyOptions {
     /// TOOL=retry for one tool; may be repeated
     #[arg(long, value_name = "[TOOL=]WORD")]
     on_interrupt: Vec<String>,
-    /// Most tokens that all its sessions use in a day (UTC)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    tokens_per_day: Option<u64>,
-    /// Most tokens that all its sessions use in a month
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    tokens_per_month: Option<u64>,
-    /// Most US dollars that all its sessions spend in a day
-    #[arg(long, value_name = "USD")]
-    usd_per_day: Option<f64>,
-    /// Most US dollars that all its sessions spend in a month
-    #[arg(long, value_name = "USD")]
-    usd_per_month: Option<f64>,
+    #[command(flatten)]
+    caps: CapOptions,
     /// What its sandboxes may reach: open (the public internet), none, or hosts as
     /// api.example.com or *.example.com
     #[arg(long, value_name = "WORD|HOST,…", value_delimiter = ',')]
@@ -69,17 +61,7 @@ impl PolicyOptions {
 
     /// The caps for a request, if any is set.
     pub(super) fn caps(&self) -> Option<Value> {
-        let all = [
-            ("tokens_per_day", self.tokens_per_day.map(Value::from)),
-            ("tokens_per_month", self.tokens_per_month.map(Value::from)),
-            ("usd_per_day", self.usd_per_day.map(Value::from)),
-            ("usd_per_month", self.usd_per_month.map(Value::from)),
-        ];
-        let set: Map<String, Value> = all
-            .into_iter()
-            .filter_map(|(name, cap)| Some((name.to_owned(), cap?)))
-            .collect();
-        (!set.is_empty()).then_some(Value::Object(set))
+        self.caps.value()
     }
 }
 
@@ -117,15 +99,5 @@ mod tests {
         assert_eq!(sent(&["none"]), Some(json!("none")));
         let hosts = ["api.test", "*.github.com"];
         assert_eq!(sent(&hosts), Some(json!({ "allowlist": hosts })));
-    }
-
-    #[test]
-    fn only_caps_that_are_set_are_sent() {
-        assert_eq!(PolicyOptions::default().caps(), None);
-        let some = PolicyOptions {
-            usd_per_day: Some(2.5),
-            ..PolicyOptions::default()
-        };
-        assert_eq!(some.caps(), Some(json!({ "usd_per_day": 2.5 })));
     }
 }

@@ -4,6 +4,7 @@ mod client;
 mod demo;
 mod docs;
 mod follow;
+mod hooks;
 mod keep;
 mod local;
 mod login;
