@@ -98,6 +98,7 @@ pub async fn serve(mut config: Config) -> Result<(), ServeError> {
     tasks.spawn(gate::keep(app.clone(), heard));
     tasks.spawn(delivery::keep(app.clone()));
     tasks.spawn(sweep::keep(app.clone()));
+    tasks.spawn(sweep::bury(app.clone()));
     tasks.spawn(http::serve(app.clone(), listener));
     let stopped = tokio::select! {
         () = signals::told_to_stop() => Ok(()),

@@ -33,11 +33,12 @@ pub const ALL: [&str; 11] = [
 ];
 
 /// Points that no turn passes: a drill does not choose them.
-const BESIDE: [&str; 4] = [
+const BESIDE: [&str; 5] = [
     "vault.made",
     "vault.wrapped",
     "vault.swapped",
     "delivery.sent",
+    "erase.events",
 ];
 
 /// What happens at a point.

@@ -1,6 +1,6 @@
-//! The sweep: now and then what nobody needs any more is taken away. Erasures
-//! that were interrupted are finished, old checkpoints and blobs that nothing
-//! names go. Every node sweeps; doing it twice is doing it once.
+//! The sweep: now and then what nobody needs any more is taken away:
+//! old checkpoints, blobs that nothing names, and all that there was of sessions
+//! that were erased. Every node sweeps; doing it twice is doing it once.
 
 use std::time::Duration;
 
@@ -28,6 +28,28 @@ pub async fn keep(app: App) {
                 Ok(swept) => tracing::info!(?swept, "swept"),
                 Err(error) => tracing::warn!(%error, "the sweep was not finished"),
             },
+            () = app.drain.cancelled() => return,
+        }
+    }
+}
+
+/// Takes away what there was of erased sessions, as soon as one is erased here and
+/// now and then for those that another node or a crash left, until the node drains.
+pub async fn bury(app: App) {
+    while !app.drain.is_cancelled() {
+        let buried = tokio::select! {
+            buried = app.store.bury() => buried,
+            // Where it was cut it goes on later.
+            () = app.drain.cancelled() => return,
+        };
+        match buried {
+            Ok(0) => {}
+            Ok(sessions) => tracing::info!(sessions, "erased for good"),
+            Err(error) => tracing::warn!(%error, "an erasure was not finished"),
+        }
+        tokio::select! {
+            () = app.store.erased().notified() => {}
+            () = tokio::time::sleep(EVERY) => {}
             () = app.drain.cancelled() => return,
         }
     }

@@ -13,16 +13,13 @@ use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
 use crate::{
     Begins, Birth, Error, Logged, Once, Origin, Projection, Store, Wake, destinations, hearing,
-    leases, lineage, outbox, projection, tokens,
+    leases, lineage, outbox, projection, texts, tokens,
 };
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (org, scope, key) DO NOTHING";
 const BEFORE: &str =
     "SELECT request, session FROM onces WHERE org = $1 AND scope = $2 AND key = $3";
-const PROMPT: &str =
-    "INSERT INTO prompts (hash, text) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING";
-const PROMPT_IS_THERE: &str = "SELECT CAST(1 AS BIGINT) FROM prompts WHERE hash = $1";
 const PINNED: &str =
     "INSERT INTO pinned (session, frozen, prompt, metadata) VALUES ($1, $2, $3, $4)";
 const SESSION: &str = "INSERT INTO sessions \
@@ -255,14 +252,7 @@ async fn insert(
     own: u64,
 ) -> Result<SessionRow, Error> {
     let prompt = digest(&new.frozen.prompt);
-    if tx
-        .row(PROMPT_IS_THERE, &values![prompt.clone()])
-        .await?
-        .is_none()
-    {
-        let text = new.frozen.prompt.clone().into_bytes();
-        tx.exec(PROMPT, &values![prompt.clone(), text]).await?;
-    }
+    texts::keep(tx, &prompt, &new.frozen.prompt).await?;
     let unprompted = Frozen {
         prompt: String::new(),
         ..new.frozen.clone()
@@ -311,5 +301,5 @@ async fn insert(
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [BEFORE, PROMPT_IS_THERE].map(str::to_owned).into()
+    vec![BEFORE.to_owned()]
 }

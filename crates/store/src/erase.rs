@@ -1,10 +1,10 @@
 //! Erasing a session: at once it is there for nobody, and then, step by step,
-//! all that was kept of it goes. What is left is a tombstone, and the rows of
+//! all that was kept of it goes, by whoever calls [`Store::bury`]. What is left is a tombstone, and the rows of
 //! usage, which are the org's.
 //!
 //! What a fork still reads stays until the last such fork is erased too. Each
 //! step may be taken again, so an erasure that was cut short at any moment is
-//! finished by the next sweep.
+//! finished by the next.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,12 @@ use futures::FutureExt;
 use session::Millis;
 
 use crate::db::{Tx, values};
-use crate::{Error, Store, Wake, hearing, pieces, reserve};
+use crate::{Error, Store, Wake, hearing, pieces, reserve, texts};
 
-/// Events deleted at a time, so that nobody waits long for the writer.
+/// Rows deleted at a time, so that nobody waits long for the writer.
 const BATCH: u64 = 2000;
+/// Erasures that are looked at at a time.
+const MOST: u64 = 512;
 
 const BURY: &str = "INSERT INTO tombstones (session, org, agent, root, head, created, erased) \
     SELECT s.id, s.org, s.agent, \
@@ -27,14 +29,18 @@ const TOKENS: &str = "DELETE FROM client_tokens WHERE session = $1";
 const REOPEN: &str = "UPDATE tombstones SET done = NULL WHERE session IN \
     (SELECT source FROM lineage WHERE session = $1)";
 const LINEAGE: &str = "DELETE FROM lineage WHERE session = $1";
-const REST: [&str; 3] = [
+const REST: [&str; 2] = [
     "DELETE FROM pinned WHERE session = $1",
     "DELETE FROM onces WHERE session = $1",
-    "DELETE FROM message_keys WHERE session = $1",
 ];
-const OPEN: &str = "SELECT session, root, head, erased FROM tombstones WHERE done IS NULL ORDER BY session LIMIT $1";
+const OPEN: &str =
+    "SELECT session, root, erased FROM tombstones WHERE done IS NULL ORDER BY session LIMIT $1";
 const NEEDED: &str =
     "SELECT CAST(COALESCE(MAX(to_seq), 0) AS BIGINT) FROM lineage WHERE source = $1";
+const FIRST: &str = "SELECT seq FROM events WHERE session = $1 AND seq > $2 ORDER BY seq LIMIT 1";
+const KEYS: &str = "DELETE FROM message_keys WHERE session = $1 AND key IN \
+    (SELECT m.key FROM message_keys m WHERE m.session = $1 LIMIT $2)";
+const WAITING: &str = "SELECT COUNT(*) FROM tombstones WHERE done IS NULL";
 const EVENTS: &str = "DELETE FROM events WHERE session = $1 AND seq > $2 AND seq <= $3";
 // Who is told, and with what secret, goes at once; what they were told, in steps.
 const DESTINATIONS: &str = "DELETE FROM destinations WHERE session = $1";
@@ -44,21 +50,20 @@ const FOLDS: &str = "DELETE FROM folds WHERE session = $1 AND seq > $2";
 const DONE: &str = "UPDATE tombstones SET done = $1 WHERE session = $2";
 
 /// An erasure that is not finished.
-pub(crate) struct Grave {
+struct Grave {
     session: String,
     root: String,
-    head: u64,
     erased: Millis,
 }
 
 impl Store {
     /// Erases a session. When this returns nobody finds it any more, its tokens
-    /// open nothing, and whoever drives it is fenced; what was kept of it goes
-    /// now or with the next sweep, except what its forks read.
+    /// open nothing, and whoever drives it is fenced. That takes as long for any
+    /// log; what was kept of it, except what its forks read, is taken away by
+    /// [`Store::bury`], for which this rings.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the org has no such session; as every write. Once
-    /// it is gone for readers, what goes wrong is left to the sweep.
+    /// [`Error::NotFound`] if the org has no such session; as every write.
     pub async fn erase(&self, org: &str, session: &str, at: Millis) -> Result<(), Error> {
         let (name, mark) = (session.to_owned(), self.mark());
         let (owner, told) = (org.to_owned(), self.clone());
@@ -66,35 +71,47 @@ impl Store {
         self.db()
             .write(move |tx| hide(tx, owner, name, at, mark).boxed(), done)
             .await?;
+        self.erased().notify_one();
         self.passed("erase.hidden");
-        if let Err(error) = self.dig_family(session).await {
-            tracing::warn!(%error, session, "an erasure is left to the sweep");
-        }
         Ok(())
     }
 
-    /// Takes away what was kept of a session, and what of its ancestors waited
-    /// for that alone.
-    async fn dig_family(&self, session: &str) -> Result<(), Error> {
-        let graves = self.graves(u64::MAX).await?;
-        let root = graves.iter().find(|grave| grave.session == session);
-        let root = root.map(|grave| grave.root.clone());
-        for grave in graves {
-            if Some(&grave.root) == root.as_ref() {
-                self.dig(&grave).await?;
+    /// Finishes every erasure that is not finished, those included that a crash
+    /// cut short; how many it finished. Whatever each of them has to take away
+    /// goes in bounded steps, between which others write.
+    ///
+    /// # Errors
+    /// The first that was met; the others were finished all the same.
+    pub async fn bury(&self) -> Result<u64, Error> {
+        let (mut buried, mut out) = (0, Ok(()));
+        loop {
+            let graves = self.graves(MOST).await?;
+            let all = graves.len() as u64;
+            for grave in &graves {
+                match self.dig(grave).await {
+                    Ok(()) => buried += 1,
+                    Err(error) => out = out.and(Err(error)),
+                }
+            }
+            if all < MOST || out.is_err() {
+                return out.map(|()| buried);
             }
         }
-        Ok(())
     }
 
     /// Erasures that are not finished.
-    pub(crate) async fn graves(&self, most: u64) -> Result<Vec<Grave>, Error> {
+    pub(crate) async fn unburied(&self) -> Result<u64, Error> {
+        let row = self.db().row(WAITING, []).await?;
+        row.map_or(Ok(0), |mut row| row.count())
+    }
+
+    /// Erasures that are not finished.
+    async fn graves(&self, most: u64) -> Result<Vec<Grave>, Error> {
         let mut graves = Vec::new();
         for mut row in self.db().rows(OPEN, values![most]).await? {
             graves.push(Grave {
                 session: row.text()?,
                 root: row.text()?,
-                head: row.count()?,
                 erased: row.millis()?,
             });
         }
@@ -102,23 +119,26 @@ impl Store {
     }
 
     /// Takes away all that was kept of an erased session and nobody reads.
-    pub(crate) async fn dig(&self, grave: &Grave) -> Result<(), Error> {
+    async fn dig(&self, grave: &Grave) -> Result<(), Error> {
         let Grave { session, root, .. } = grave;
         let needed = self.db().row(NEEDED, values![session]).await?;
         let needed = needed.map_or(Ok(0), |mut row| row.count())?;
-        let mut at = needed;
-        while at < grave.head {
-            let to = at.saturating_add(BATCH).min(grave.head);
-            self.db().exec(EVENTS, values![session, at, to]).await?;
+        // From where the one before came to, if it was cut short.
+        while let Some(mut row) = self.db().row(FIRST, values![session, needed]).await? {
+            let from = row.count()?.saturating_sub(1);
+            let to = from.saturating_add(BATCH);
+            self.db().exec(EVENTS, values![session, from, to]).await?;
             self.passed("erase.events");
-            at = to;
+        }
+        while self.db().exec(KEYS, values![session, BATCH]).await? == BATCH {
+            self.passed("erase.keys");
         }
         while self.db().exec(DELIVERIES, values![session, BATCH]).await? == BATCH {
             self.passed("erase.deliveries");
         }
-        let name = session.clone();
+        let (name, at) = (session.clone(), grave.erased);
         self.db()
-            .change(move |tx| rows(tx, name, needed).boxed())
+            .change(move |tx| rows(tx, name, needed, at).boxed())
             .await?;
         self.passed("erase.rows");
         let dropped = self.drop_checkpoints(session, 0).await?;
@@ -189,7 +209,8 @@ async fn hide(
     Ok(wake)
 }
 
-async fn rows(tx: &mut Tx<'_>, session: String, needed: u64) -> Result<(), Error> {
+async fn rows(tx: &mut Tx<'_>, session: String, needed: u64, at: Millis) -> Result<(), Error> {
+    texts::maybe_unused(tx, &session, at).await?;
     for sql in REST {
         tx.exec(sql, &values![&session]).await?;
     }
@@ -209,6 +230,9 @@ pub(crate) fn queries() -> Vec<String> {
         LINEAGE,
         OPEN,
         NEEDED,
+        FIRST,
+        KEYS,
+        WAITING,
         EVENTS,
         FOLDS,
         DONE,

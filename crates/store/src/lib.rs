@@ -90,6 +90,7 @@ mod sweep;
 mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod texts;
 mod tokens;
 mod turns;
 mod usage;

@@ -21,6 +21,8 @@ pub struct Stats {
     pub events: u64,
     /// Sessions that somebody on this node follows.
     pub followed: u64,
+    /// Erased sessions of which something is still to be taken away.
+    pub unburied: u64,
 }
 
 const BY_STATUS: &str = "SELECT status, COUNT(*) FROM sessions GROUP BY status ORDER BY status";
@@ -46,6 +48,7 @@ impl Store {
             writes: counters.writes.load(Relaxed),
             events: counters.events.load(Relaxed),
             followed: self.hub().len() as u64,
+            unburied: self.unburied().await?,
         })
     }
 }

@@ -35,6 +35,8 @@ struct Inner {
     wakes: broadcast::Sender<Wake>,
     /// Rung when something came into the outbox here.
     outbox: Notify,
+    /// Rung when a session was erased here.
+    erased: Notify,
     health: Arc<Health>,
     counters: Arc<Counters>,
     /// Tells our own hints from those of other nodes.
@@ -65,6 +67,7 @@ impl Store {
                 marked: Marked::default(),
                 wakes: broadcast::Sender::new(WAKES),
                 outbox: Notify::new(),
+                erased: Notify::new(),
                 health,
                 counters,
                 mark: rand::random(),
@@ -139,6 +142,12 @@ impl Store {
 
     pub(crate) fn marked(&self) -> &Marked {
         &self.inner.marked
+    }
+
+    /// Rung when a session was erased here: there is something to bury.
+    #[must_use]
+    pub fn erased(&self) -> &Notify {
+        &self.inner.erased
     }
 
     pub(crate) fn outbox(&self) -> &Notify {

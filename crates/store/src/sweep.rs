@@ -1,4 +1,4 @@
-//! The sweep: what nobody needs any more goes. It finishes erasures, collects
+//! The sweep: what nobody needs any more goes. It collects
 //! old checkpoints and what a crash left behind, and clears away what expired.
 //! It looks at what changed, not at everything there is; each step may fail and
 //! is taken again by the next sweep, on this node or another.
@@ -18,12 +18,12 @@ const MOST: u64 = 512;
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Erasures that were finished.
-    pub erasures: u64,
     /// Checkpoints that were collected.
     pub checkpoints: u64,
     /// Pieces and large bodies that nobody named.
     pub blobs: u64,
+    /// Prompts that no session has any more.
+    pub prompts: u64,
     /// Client tokens that had expired.
     pub tokens: u64,
     /// Rows of nodes that are long dead.
@@ -56,7 +56,6 @@ impl Store {
     pub async fn sweep(&self, now: Millis, keep_checkpoints: usize) -> Result<Swept, Error> {
         let mut swept = Swept::default();
         let steps = [
-            self.sweep_graves(&mut swept.erasures).await,
             self.sweep_checkpoints(keep_checkpoints.max(1), &mut swept)
                 .await,
             self.sweep_litter(now, &mut swept.blobs).await,
@@ -64,17 +63,6 @@ impl Store {
         ];
         steps.into_iter().collect::<Result<(), Error>>()?;
         Ok(swept)
-    }
-
-    async fn sweep_graves(&self, erased: &mut u64) -> Result<(), Error> {
-        let mut out = Ok(());
-        for grave in self.graves(MOST).await? {
-            match self.dig(&grave).await {
-                Ok(()) => *erased += 1,
-                Err(error) => out = out.and(Err(error)),
-            }
-        }
-        out
     }
 
     async fn sweep_checkpoints(&self, keep: usize, swept: &mut Swept) -> Result<(), Error> {
@@ -121,6 +109,7 @@ impl Store {
     }
 
     async fn sweep_rows(&self, now: Millis, swept: &mut Swept) -> Result<(), Error> {
+        swept.prompts = self.sweep_texts(now).await?;
         swept.tokens = self.clear_tokens(now).await?;
         swept.nodes = self
             .db()

@@ -50,6 +50,12 @@ fn of_the_store(to: &mut Registry, stats: store::Stats) {
         "Sessions that somebody follows here.",
         stats.followed,
     );
+    gauge(
+        to,
+        "store_unburied",
+        "Erased sessions of which something is still to be taken away.",
+        stats.unburied,
+    );
     count(to, "store_commits", "Commits.", stats.commits);
     let help = "Writes in those commits; divided by the commits, the group size.";
     count(to, "store_writes", help, stats.writes);

@@ -2,6 +2,7 @@
 //! budget is a budget.
 
 mod budgets;
+mod erasures;
 mod files;
 mod nodes;
 mod time;

@@ -134,6 +134,12 @@ impl Server {
         assert!(!ended.success(), "it ended well: {ended}");
     }
 
+    /// The next launch crashes at that passing of that point.
+    pub fn arm(&mut self, point: &str) {
+        self.env
+            .insert("OC_DRILL_POINT".to_owned(), point.to_owned());
+    }
+
     /// The next launch crashes nowhere.
     pub fn disarm(&mut self) {
         self.env.remove("OC_DRILL_POINT");

@@ -6,7 +6,7 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 8] = [
+pub(super) const STEPS: [(&str, &str); 9] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
     ("policy", include_str!("../../migrations/0003_policy.sql")),
@@ -21,6 +21,10 @@ pub(super) const STEPS: [(&str, &str); 8] = [
         include_str!("../../migrations/0007_schedules.sql"),
     ),
     ("hooks", include_str!("../../migrations/0008_hooks.sql")),
+    (
+        "unused_prompts",
+        include_str!("../../migrations/0009_unused_prompts.sql"),
+    ),
 ];
 
 const TABLE: &str =

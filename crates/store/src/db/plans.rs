@@ -105,6 +105,7 @@ fn all() -> Vec<String> {
         stats::queries(),
         crate::sweep::queries(),
         crate::tally::queries(),
+        crate::texts::queries(),
         tokens::queries(),
         turns::queries(),
         crate::usage::queries(),

@@ -23,6 +23,8 @@ both!(
     a_fork_keeps_what_it_reads_and_takes_it_along,
     an_interrupted_erasure_is_finished_by_a_sweep,
     an_erased_session_is_not_found_again,
+    a_long_log_goes_in_steps_and_nobody_waits_for_them,
+    a_prompt_stays_as_long_as_a_session_has_it,
 );
 
 const CANARY: &str = "c4n4ry";
@@ -199,6 +201,7 @@ async fn sweep(store: &Store) {
     const HOUR: i64 = 3600 * 1000;
     // The age of files is that of the machine's clock.
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    store.bury().await.unwrap();
     for hours in [0, 2, 4] {
         store.sweep(Millis(now + hours * HOUR), 2).await.unwrap();
     }
@@ -255,6 +258,7 @@ async fn nothing_is_left_but_a_tombstone_and_usage(bed: Bed) {
         "there is much to find"
     );
     store.erase(&org, "ses_1", Millis(3000)).await.unwrap();
+    assert_eq!(store.bury().await.unwrap(), 1);
     assert_eq!(files(&bed), [""; 0]);
     sweep(&store).await;
     assert_eq!(traces(&bed, "ses_1").await, [""; 0]);
@@ -311,6 +315,7 @@ async fn a_fork_keeps_what_it_reads_and_takes_it_along(bed: Bed) {
     );
 
     store.erase(&org, "ses_2", Millis(4000)).await.unwrap();
+    assert_eq!(store.bury().await.unwrap(), 2, "its origin waited for it");
     assert_eq!(files(&bed), [""; 0]);
     sweep(&store).await;
     for session in ["ses_1", "ses_2"] {
@@ -342,12 +347,16 @@ async fn an_interrupted_erasure_is_finished_by_a_sweep(bed: Bed) {
         let id = format!("ses_{cut}x");
         full(&store, &org, &id).await;
         let (erasing, name) = (store.clone(), id.clone());
-        let erased = tokio::spawn(async move { erasing.erase(&org, &name, Millis(3000)).await });
+        let erased = tokio::spawn(async move {
+            erasing.erase(&org, &name, Millis(3000)).await.unwrap();
+            erasing.bury().await.unwrap();
+        });
         let done = erased.await.is_ok();
         assert_eq!(done, passed.load(SeqCst) < cut);
         store.close().await;
         let store = bed.open().await;
         sweep(&store).await;
+        assert_eq!(store.stats().await.unwrap().unburied, 0);
         assert_eq!(traces(&bed, &id).await, [""; 0], "cut at {cut}");
         assert_eq!(files(&bed), [""; 0], "cut at {cut}");
         store.close().await;
@@ -380,4 +389,79 @@ async fn an_erased_session_is_not_found_again(bed: Bed) {
     // Its key is free.
     full(&store, &org, "ses_3").await;
     assert_eq!(store.gone(&["ses_3".to_owned()]).await.unwrap(), [""; 0]);
+}
+
+/// A log of so many facts.
+async fn long(store: &Store, org: &str, id: &str, facts: u64) {
+    let wish = NewSession {
+        org: org.to_owned(),
+        ..new(id)
+    };
+    store.create_session(wish).await.unwrap();
+    let mut head = 1;
+    while head < facts {
+        let drafts = (0..500).map(|_| draft("x")).collect();
+        let append = Append {
+            drafts,
+            ..next(id, head)
+        };
+        head += store.append(append).await.unwrap().len() as u64;
+    }
+}
+
+async fn a_long_log_goes_in_steps_and_nobody_waits_for_them(bed: Bed) {
+    let steps = Arc::new(AtomicUsize::new(0));
+    let count = steps.clone();
+    let store = bed
+        .open_told(Arc::new(move |moment: &'static str| {
+            count.fetch_add(usize::from(moment == "erase.events"), SeqCst);
+        }))
+        .await;
+    let org = org(&store).await;
+    long(&store, &org, "ses_1", 9_001).await;
+    store.erase(&org, "ses_1", Millis(3000)).await.unwrap();
+    assert_eq!(steps.load(SeqCst), 0, "nothing of it was waited for");
+    assert_eq!(store.stats().await.unwrap().unburied, 1);
+    assert_eq!(store.bury().await.unwrap(), 1);
+    assert_eq!(steps.load(SeqCst), 5, "2,000 at a time");
+    assert_eq!(store.stats().await.unwrap().unburied, 0);
+    assert_eq!(traces(&bed, "ses_1").await, [""; 0]);
+    assert_eq!(store.bury().await.unwrap(), 0);
+}
+
+async fn a_prompt_stays_as_long_as_a_session_has_it(bed: Bed) {
+    let store = bed.open().await;
+    let org = org(&store).await;
+    let texts = async || rows(&bed).await["prompts"].len();
+    let with = async |id: &str, text: &str| {
+        let mut wish = NewSession {
+            org: org.clone(),
+            ..new(id)
+        };
+        text.clone_into(&mut wish.frozen.prompt);
+        store.create_session(wish).await.unwrap();
+    };
+    with("ses_1", "shared").await;
+    with("ses_2", "shared").await;
+    with("ses_3", "alone").await;
+    let erase = async |id: &str| {
+        store.erase(&org, id, Millis(3000)).await.unwrap();
+        sweep(&store).await;
+    };
+    erase("ses_1").await;
+    assert_eq!(texts().await, 2);
+    erase("ses_3").await;
+    assert_eq!(texts().await, 1);
+    store.erase(&org, "ses_2", Millis(4000)).await.unwrap();
+    store.bury().await.unwrap();
+    // Needed again before a sweep looked.
+    with("ses_4", "shared").await;
+    sweep(&store).await;
+    assert_eq!(texts().await, 1);
+    assert_eq!(
+        store.session(&org, "ses_4").await.unwrap().frozen.prompt,
+        "shared"
+    );
+    erase("ses_4").await;
+    assert_eq!(texts().await, 0);
 }
