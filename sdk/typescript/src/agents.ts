@@ -1,6 +1,8 @@
 /** Agents: what a session runs. */
 import type { CredentialRef } from './credentials.js'
+import { Hooks } from './hooks.js'
 import { type Http, segment } from './http.js'
+import { freshKey } from './idempotency.js'
 import type { Caps, Limits, OnInterrupt } from './limits.js'
 import type { Page, PageQuery } from './page.js'
 
@@ -157,16 +159,35 @@ export class AgentSkillsOf {
   }
 }
 
+/** What became of JSON that was sent to an agent's own address. */
+export interface Invoked {
+  /** Names the request; the same when it is repeated. */
+  requestId: string
+  /** The session. */
+  session: { id: string; status: string; head: number }
+  /** Opens the session to read and steer, for an hour. */
+  clientToken: string
+  /** Where it is followed and spoken to. */
+  links: { events: string; messages: string }
+  /** Whether an earlier request of the same key began it. */
+  replayed: boolean
+}
+
 /** All agents of the key's org. */
 export class Agents {
   readonly #http: Http
+  readonly #addresses: Http
   /** Their skills. */
   readonly skills: AgentSkillsOf
+  /** Addresses that begin their sessions for whoever knows them. */
+  readonly hooks: Hooks
 
   /** @internal */
-  constructor(http: Http) {
+  constructor(http: Http, addresses: Http) {
+    this.#addresses = addresses
     this.#http = http
     this.skills = new AgentSkillsOf(http)
+    this.hooks = new Hooks(http)
   }
 
   /** Makes an agent, or gives the one of that name if it is the same. */
@@ -192,6 +213,13 @@ export class Agents {
   /** Removes an agent. Its sessions stay readable. */
   delete(id: string): Promise<void> {
     return this.#http.json('DELETE', `/agents/${segment(id)}`)
+  }
+
+  /** Begins a session at the agent's own address, with any JSON: the model sees it as it is. */
+  invoke(id: string, payload: unknown, options: { idempotencyKey?: string } = {}): Promise<Invoked> {
+    const idempotencyKey = options.idempotencyKey ?? freshKey()
+    const call = { payload, idempotencyKey, repeatable: true }
+    return this.#addresses.json('POST', `/${segment(id.replace('_', '-'))}/`, call)
   }
 
   /** An agent's own secrets, by name. */

@@ -2,7 +2,7 @@
 import { Agents } from './agents.js'
 import { Credentials } from './credentials.js'
 import { apiKey } from './environment.js'
-import { type ConnectionOptions, Http } from './http.js'
+import { ADDRESSES, type ConnectionOptions, Http } from './http.js'
 import { Sessions } from './sessions.js'
 import type { Usage, UsageQuery } from './usage.js'
 
@@ -28,9 +28,10 @@ export class OpenComputer {
 
   /** Throws a `TypeError` if there is no key to be found. */
   constructor(options: OpenComputerOptions = {}) {
-    const http = new Http(apiKey(options.apiKey), options)
+    const key = apiKey(options.apiKey)
+    const http = new Http(key, options)
     this.#http = http
-    this.agents = new Agents(http)
+    this.agents = new Agents(http, new Http(key, options, ADDRESSES))
     this.sessions = new Sessions(http)
     this.credentials = new Credentials(http)
   }

@@ -41,6 +41,8 @@ export interface Call {
   query?: object | undefined
   /** The JSON body, in camelCase. */
   body?: unknown
+  /** Any JSON as the body: the caller's own, and sent as it is. */
+  payload?: unknown
   /** A zip archive as the body. */
   zip?: Blob | Uint8Array<ArrayBuffer> | ArrayBuffer | undefined
   /** Sent as `Idempotency-Key`. */
@@ -59,6 +61,8 @@ interface Face {
 }
 
 const SESSIONS: Face = { path: '/v3', plain: false }
+/** The agents' own addresses. */
+export const ADDRESSES: Face = { path: '/agents', plain: false }
 /** The API of sandboxes and what they are given. */
 export const SANDBOXES: Face = { path: '/api', plain: true }
 
@@ -150,8 +154,9 @@ export class Http {
       headers['Content-Type'] = 'application/zip'
       return { method, headers, body: call.zip }
     }
-    if (call.body === undefined) return { method, headers }
+    if (call.body === undefined && call.payload === undefined) return { method, headers }
     headers['Content-Type'] = 'application/json'
+    if (call.payload !== undefined) return { method, headers, body: JSON.stringify(call.payload) }
     return { method, headers, body: JSON.stringify(this.#plain ? call.body : toWire(call.body)) }
   }
 

@@ -74,6 +74,28 @@ const checks = {
       assert.ok(events.length > 0)
     }
   },
+  async 'any JSON begins a session, for the org and by a hook'() {
+    const asked = { someKey: { a_b: 1 }, list: [1, null, 'x'] }
+    const idempotencyKey = `k-${unique}`
+    const first = await oc.agents.invoke(agent.id, asked, { idempotencyKey })
+    const again = await oc.agents.invoke(agent.id, asked, { idempotencyKey })
+    assert.deepEqual([first.replayed, again.replayed, again.requestId], [false, true, first.requestId])
+    const own = await connectSession({ sessionId: first.session.id, clientToken: first.clientToken })
+    const [request] = (await own.listEvents()).data
+    assert.deepEqual([request.type, request.source, request.body.payload], ['http.request', 'http', asked])
+
+    const { hook, hookUrl } = await oc.agents.hooks.create(agent.id, { name: 'ci', caps: { tokensPerDay: 1000 } })
+    assert.deepEqual([hook.status, hook.caps], ['active', { tokensPerDay: 1000 }])
+    const at = OC_URL + new URL(hookUrl).pathname
+    const call = async () => (await fetch(at, { method: 'POST' })).status
+    assert.equal(await call(), 200)
+    assert.deepEqual((await oc.agents.hooks.list(agent.id)).data, [hook])
+    const open = await oc.agents.hooks.update(agent.id, hook.id, { caps: null })
+    assert.deepEqual(open.caps, {})
+    await oc.agents.hooks.delete(agent.id, hook.id)
+    assert.equal(await call(), 404)
+    assert.equal((await oc.agents.hooks.get(agent.id, hook.id)).revokedReason, 'manual')
+  },
   async 'a browser reads and steers with its token, and no more'() {
     const token = await session.mintClientToken({ scopes: ['read', 'steer'], ttlSeconds: 60 })
     const own = await connectSession({ sessionId: session.id, clientToken: token })
