@@ -303,5 +303,6 @@ pub fn new(id: String, org: &str) -> NewSession {
         token: None,
         origin: None,
         destinations: Vec::new(),
+        fire: None,
     }
 }

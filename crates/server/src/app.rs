@@ -19,6 +19,7 @@ use crate::gate::Passes;
 use crate::metrics::Metrics;
 use crate::prompts::Prompts;
 use crate::runtimes::Runtimes;
+use crate::schedules::Schedules;
 
 /// The shared parts; cheap to clone.
 pub type App = Arc<Parts>;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The sessions this node runs.
     pub running: Running,
+    /// Rings who fires schedules.
+    pub schedules: Schedules,
     /// The door for sessions born with this node's lease.
     pub births: Births,
     /// Cancelled when the node should take no more work: runs stop between

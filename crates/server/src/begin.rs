@@ -14,13 +14,13 @@ use std::sync::Arc;
 use session::id::Noun;
 use session::{Cause, Command, Decided, Frozen, Limits, Millis, State, decide};
 use store::{
-    AgentRow, Begins, Created, Logged, NewDestination, NewSession, NewToken, Once, Projection,
-    SessionRow,
+    AgentRow, Begins, Created, Fire, Logged, NewDestination, NewSession, NewToken, Once,
+    Projection, SessionRow,
 };
 
 use crate::app::App;
 use crate::clock;
-use crate::http::problem::{Code, Problem, named};
+use crate::http::problem::{Code, Problem};
 
 /// A session that somebody wishes for.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct Wish {
     pub cause: Option<Cause>,
     /// Who is told of all its facts by webhook.
     pub destinations: Vec<NewDestination>,
+    /// The firing of a schedule that begins it.
+    pub fire: Option<Fire>,
 }
 
 impl Wish {
@@ -65,6 +67,7 @@ impl Wish {
             token: None,
             cause: None,
             destinations: Vec::new(),
+            fire: None,
         }
     }
 }
@@ -108,6 +111,7 @@ pub async fn begin(app: &App, wish: Wish) -> Result<Born, Problem> {
         token: wish.token,
         origin: None,
         destinations: wish.destinations,
+        fire: wish.fire,
     };
     let mut born = born(app, new, true).await?;
     if born.new {
@@ -153,7 +157,7 @@ pub async fn born(app: &App, mut new: NewSession, runs: bool) -> Result<Born, Pr
         }
     };
     let created = Box::pin(app.store.create_session_and(new, take)).await;
-    match created.map_err(named("session", "to fork"))? {
+    match created.map_err(unmade)? {
         Created::New { row, events, .. } => {
             app.metrics.appended(events.len());
             answer(true, *row)
@@ -166,5 +170,16 @@ pub async fn born(app: &App, mut new: NewSession, runs: bool) -> Result<Born, Pr
                 row.id
             ),
         )),
+    }
+}
+
+/// Why a session could not be made.
+fn unmade(error: store::Error) -> Problem {
+    match error {
+        store::Error::Taken => {
+            Problem::new(Code::Conflict, "that slot of the schedule had its session")
+        }
+        store::Error::NotFound => Problem::new(Code::NotFound, "what begins it is gone"),
+        error => error.into(),
     }
 }

@@ -16,6 +16,7 @@
 //! * [`drill`] breaks servers of its own and compares; it knows them from
 //!   outside only.
 //! * [`points`] are the moments at which a drill may crash a process.
+//! * [`schedules`] are fired when they are due.
 //! * [`runtimes`] are the engines and programs installed beside us.
 //! * [`skills`] are checked, and written into sandboxes.
 //! * [`cli`] is a client of the HTTP face like any other.
@@ -40,6 +41,7 @@ pub mod outside;
 pub mod points;
 pub mod prompts;
 pub mod runtimes;
+pub mod schedules;
 pub mod skills;
 pub mod sweep;
 pub mod tools;

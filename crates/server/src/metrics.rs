@@ -38,6 +38,7 @@ pub struct Metrics {
     model_tokens: Family<Kind, Counter>,
     tool_calls: Family<Call, Counter>,
     deliveries: Family<Named, Counter>,
+    schedule_runs: Family<Named, Counter>,
 }
 
 /// A stream that is open; counted until dropped.
@@ -63,6 +64,7 @@ impl Default for Metrics {
             model_tokens: Family::default(),
             tool_calls: Family::default(),
             deliveries: Family::default(),
+            schedule_runs: Family::default(),
         }
     }
 }
@@ -148,6 +150,12 @@ impl Metrics {
     pub fn delivery(&self, state: &'static str) {
         let state = state.to_owned();
         self.deliveries.get_or_create(&Named { state }).inc();
+    }
+
+    /// A schedule was fired, and this became of it.
+    pub fn schedule(&self, fired: store::Fired) {
+        let state = fired.name().to_owned();
+        self.schedule_runs.get_or_create(&Named { state }).inc();
     }
 
     /// A tool call came to its end.

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::{delivery, driver, engines, files, gate, http, sweep};
+use crate::{delivery, driver, engines, files, gate, http, schedules, sweep};
 
 /// How long a step may go on once the node drains.
 const STEP: Duration = Duration::from_secs(5);
@@ -99,6 +99,7 @@ pub async fn serve(mut config: Config) -> Result<(), ServeError> {
     tasks.spawn(delivery::keep(app.clone()));
     tasks.spawn(sweep::keep(app.clone()));
     tasks.spawn(sweep::bury(app.clone()));
+    tasks.spawn(schedules::keep(app.clone()));
     tasks.spawn(http::serve(app.clone(), listener));
     let stopped = tokio::select! {
         () = signals::told_to_stop() => Ok(()),

@@ -33,12 +33,14 @@ pub const ALL: [&str; 11] = [
 ];
 
 /// Points that no turn passes: a drill does not choose them.
-const BESIDE: [&str; 5] = [
+const BESIDE: [&str; 7] = [
     "vault.made",
     "vault.wrapped",
     "vault.swapped",
     "delivery.sent",
     "erase.events",
+    "schedule.due",
+    "schedule.fired",
 ];
 
 /// What happens at a point.

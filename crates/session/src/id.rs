@@ -35,6 +35,10 @@ pub enum Noun {
     Hook,
     /// A receiver of a session's webhooks.
     Destination,
+    /// What begins sessions of an agent at set times.
+    Schedule,
+    /// One firing of a schedule.
+    Run,
 }
 
 impl Noun {
@@ -55,6 +59,8 @@ impl Noun {
             Self::Secret => "sec",
             Self::Hook => "hk",
             Self::Destination => "dst",
+            Self::Schedule => "sch",
+            Self::Run => "srn",
         }
     }
 

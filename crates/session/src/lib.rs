@@ -4,12 +4,14 @@
 //! * [`State::apply`] turns an event into the next state.
 //! * [`duty`] says what must be happening now.
 //! * [`transcript`] says what the model has seen, byte for byte.
+//! * [`cron`] says when a schedule is due.
 //!
 //! What this crate may not know: async, SQL, HTTP, the clock and randomness.
 //! Time is an argument; ids follow from what they name (see [`id`]).
 
 mod apply;
 pub mod config;
+pub mod cron;
 pub mod decide;
 pub mod duty;
 pub mod event;

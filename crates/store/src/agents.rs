@@ -8,7 +8,7 @@ use futures::FutureExt;
 use session::{Limits, Millis};
 
 use crate::db::{Row, Value, values};
-use crate::{Bundle, Cursor, Error, Listed, NewCredential, Page, Store, hooks};
+use crate::{Bundle, Cursor, Error, Listed, NewCredential, Page, Store, hooks, schedules};
 use change::{apply, attach, one};
 use create::create;
 pub use policy::Policy;
@@ -265,7 +265,8 @@ impl Store {
             .await
     }
 
-    /// Deletes an agent: its sessions stay, its name is free, its hooks end.
+    /// Deletes an agent: its sessions stay, its schedules and hooks end, its name is
+    /// free.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the org has no such agent.
@@ -274,9 +275,10 @@ impl Store {
         self.db()
             .change(move |tx| {
                 async move {
-                    if tx.exec(DELETE, &values![at, org, &id]).await? == 0 {
+                    if tx.exec(DELETE, &values![at, &org, &id]).await? == 0 {
                         return Err(Error::NotFound);
                     }
+                    schedules::end(tx, &org, &id, at).await?;
                     hooks::end(tx, &id, at).await
                 }
                 .boxed()

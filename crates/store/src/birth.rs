@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
 use crate::{
     Begins, Birth, Error, Logged, Once, Origin, Projection, Store, Wake, destinations, hearing,
-    leases, lineage, outbox, projection, texts, tokens,
+    leases, lineage, outbox, projection, schedules, texts, tokens,
 };
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
@@ -32,7 +32,8 @@ impl Store {
     ///
     /// # Errors
     /// For a fork [`Error::NotFound`] if the org has no such origin, and
-    /// [`Error::Stale`] if its log does not go that far. As every write.
+    /// [`Error::Stale`] if its log does not go that far. Where a schedule begins it,
+    /// [`Error::Taken`] if that slot was taken before. As every write.
     pub async fn create_session(&self, new: NewSession) -> Result<Created, Error> {
         self.create_session_and(new, |_, _| ()).await
     }
@@ -167,6 +168,9 @@ impl Birthing {
         }
         if let Some(origin) = &new.origin {
             lineage::fork(tx, &new.org, &new.id, origin).await?;
+        }
+        if let Some(fire) = &new.fire {
+            schedules::enacted(tx, fire, &new.id).await?;
         }
         let row = insert(tx, &new, birth.as_ref(), facts.len()).await?;
         facts.write(tx).await?;

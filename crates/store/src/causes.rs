@@ -7,8 +7,8 @@ use session::{Caps, Cause, CauseKind};
 use crate::db::values;
 use crate::{Error, Store};
 
-const SCHEDULE: &str = "SELECT caps FROM schedules WHERE org = $1 AND id = $2 AND deleted IS NULL";
-// What a revoked hook began goes on under its caps.
+// What a deleted schedule or a revoked hook began goes on under its last caps.
+const SCHEDULE: &str = "SELECT caps FROM schedules WHERE org = $1 AND id = $2";
 const HOOK: &str = "SELECT caps FROM hooks WHERE org = $1 AND id = $2";
 
 impl Store {

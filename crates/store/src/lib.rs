@@ -80,6 +80,7 @@ mod projection;
 mod reserve;
 mod rotate;
 mod sabotage;
+mod schedules;
 mod secret_stores;
 mod secrets;
 mod sessions;
@@ -122,6 +123,10 @@ pub use projection::Projection;
 pub use reserve::Reserved;
 pub use rotate::Rotated;
 pub use sabotage::{Sabotage, leaked, sabotaged};
+pub use schedules::{
+    Fire, Fired, MOST as MOST_SCHEDULES, Missed, NewSchedule, Overlap, PATIENCE, RunRow,
+    ScheduleChange, ScheduleRow, ScheduleState,
+};
 pub use secret_stores::{NewSecretStore, SecretStoreChange, SecretStoreRow};
 pub use secrets::{NewSecret, SecretRow};
 pub use sessions::{Begins, Birth, Created, NewSession, Once, SessionFilter, SessionRow};

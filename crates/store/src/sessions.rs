@@ -6,7 +6,7 @@ use session::{Draft, Frozen, Millis, State};
 
 use crate::db::{Row, Value, values};
 use crate::{
-    Cursor, Error, Listed, Logged, NewDestination, NewToken, Origin, Page, Projection, Store,
+    Cursor, Error, Fire, Listed, Logged, NewDestination, NewToken, Origin, Page, Projection, Store,
     projection,
 };
 
@@ -41,6 +41,8 @@ pub struct NewSession {
     pub origin: Option<Origin>,
     /// Who is told of all its facts by webhook.
     pub destinations: Vec<NewDestination>,
+    /// The firing of a schedule that begins it.
+    pub fire: Option<Fire>,
 }
 
 /// Facts that follow the first ones in the same breath.

@@ -94,6 +94,17 @@ impl Sent {
         self.value.get(name).is_some()
     }
 
+    /// Refuses a null where null means nothing.
+    ///
+    /// # Errors
+    /// 422 naming the field.
+    pub fn no_null(&self, name: &str) -> Result<(), Problem> {
+        match self.value.get(name) {
+            Some(Value::Null) => Err(Problem::invalid(name, format!("`{name}` must not be null"))),
+            _ => Ok(()),
+        }
+    }
+
     /// The same text for the same request, however it was written down: keys in
     /// order, no space, without the field `but`.
     #[must_use]

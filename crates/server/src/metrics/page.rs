@@ -130,6 +130,11 @@ fn registry(metrics: &Metrics) -> Registry {
         metrics.requests.clone(),
     );
     to.register(
+        "schedule_runs",
+        "Firings of schedules by what became of them.",
+        metrics.schedule_runs.clone(),
+    );
+    to.register(
         "http_request_seconds",
         "Seconds until an answer began.",
         metrics.request_seconds.clone(),

@@ -90,6 +90,7 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
         metrics: crate::metrics::Metrics::default(),
         running: crate::driver::Running::default(),
         births: crate::driver::Births::default(),
+        schedules: crate::schedules::Schedules::default(),
         drain: tokio_util::sync::CancellationToken::new(),
         halt: tokio_util::sync::CancellationToken::new(),
         config,

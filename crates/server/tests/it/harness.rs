@@ -140,6 +140,11 @@ impl Server {
             .insert("OC_DRILL_POINT".to_owned(), point.to_owned());
     }
 
+    /// The next launch has this environment variable, too.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.env.insert(name.to_owned(), value.to_owned());
+    }
+
     /// The next launch crashes nowhere.
     pub fn disarm(&mut self) {
         self.env.remove("OC_DRILL_POINT");

@@ -15,6 +15,7 @@ mod nodes;
 mod once;
 mod ops;
 mod policy;
+mod schedules;
 mod secrets;
 mod sessions;
 mod skills;

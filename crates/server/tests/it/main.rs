@@ -16,6 +16,7 @@ mod harness;
 mod http;
 mod libraries;
 mod runtimes;
+mod schedules;
 mod secrets;
 mod skills;
 mod steering;

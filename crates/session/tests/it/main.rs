@@ -5,6 +5,7 @@
 mod budgets;
 mod commands;
 mod compaction;
+mod cron;
 mod duties;
 mod facts;
 mod forks;

@@ -99,6 +99,7 @@ fn all() -> Vec<String> {
         crate::pieces::queries(),
         crate::reserve::queries(),
         crate::rotate::queries(),
+        crate::schedules::queries(),
         crate::secret_stores::queries(),
         crate::secrets::queries(),
         sessions::queries(),

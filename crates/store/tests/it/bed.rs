@@ -155,6 +155,7 @@ pub fn new(id: &str) -> NewSession {
         token: None,
         origin: None,
         destinations: Vec::new(),
+        fire: None,
     }
 }
 

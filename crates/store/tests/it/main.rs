@@ -37,6 +37,7 @@ mod outage;
 mod outbox;
 mod quota;
 mod rotation;
+mod schedules;
 mod sealed;
 mod secret_stores;
 mod skills;

@@ -6,6 +6,7 @@ mod hooks;
 mod object;
 mod policy;
 pub mod runtime;
+mod schedules;
 mod secrets;
 mod skills;
 mod wanted;
@@ -37,6 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(create, list))
         .routes(routes!(get, update, delete))
         .merge(secrets::routes())
+        .merge(schedules::routes())
         .merge(skills::routes())
         .merge(hooks::routes())
 }

@@ -30,6 +30,7 @@ use change::UpdateSession;
 use create::{CreateSession, CreatedSession};
 use fork::{ForkSession, ForkedSession};
 use object::{SessionObject, SessionPage};
+pub use waiting::WaitingObject;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {

@@ -118,6 +118,7 @@ pub async fn fork(
             seq: at,
         }),
         destinations: Vec::new(),
+        fire: None,
     };
     let runs = !state.phase().at_rest();
     let Born { new, row, token } = born(app, new, runs).await?;
