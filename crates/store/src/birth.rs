@@ -35,7 +35,7 @@ impl Store {
     /// [`Error::Stale`] if its log does not go that far. Where a schedule begins it,
     /// [`Error::Taken`] if that slot was taken before. As every write.
     pub async fn create_session(&self, new: NewSession) -> Result<Created, Error> {
-        self.create_session_and(new, |_, _| ()).await
+        Box::pin(self.create_session_and(new, |_, _| ())).await
     }
 
     /// As [`Store::create_session`]. If the session is born with the lease asked

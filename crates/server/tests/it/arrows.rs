@@ -76,7 +76,6 @@ const KEPT_OUT: [(&str, &[&str]); 5] = [
             "rusqlite",
             "tokio-postgres",
             "rand",
-            "jiff",
         ],
     ),
     ("store", &["axum", "hyper", "reqwest"]),
