@@ -16,6 +16,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
     security(("api_key" = []), ("x_api_key" = [])),
     tags(
         (name = "Agents", description = "What runs: a prompt, a model, limits."),
+        (name = "Schedules", description = "What begins an agent's sessions at set times."),
         (name = "Hooks", description = "Addresses of an agent that begin its sessions for whoever knows them."),
         (name = "Agent URLs", description = "The agents' own addresses: their `invoke_url`, as a path or as a host."),
         (name = "Credentials", description = "Model keys; write-only."),
