@@ -2,7 +2,7 @@
 //! the same run on the same disk: machines are shared and noisy, and only the
 //! ratio means something elsewhere.
 //!
-//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory|recovery|folds|engines|gate …]`;
+//! `cargo run --release -p bench -- [appends|turns|streams|sandboxes|checkpoints|memory|recovery|folds|engines|gate|deliveries …]`;
 //! without a name all run. The server is `target/release/oc`, or `OC`.
 
 #![expect(
@@ -13,6 +13,7 @@
 
 mod appends;
 mod checkpoints;
+mod deliveries;
 mod engines;
 mod figures;
 mod folds;
@@ -60,5 +61,8 @@ fn main() {
     }
     if wants("gate") {
         runtime.block_on(gate::run());
+    }
+    if wants("deliveries") {
+        runtime.block_on(deliveries::run());
     }
 }

@@ -13,7 +13,9 @@ mod api;
 mod caps;
 mod context;
 mod credential;
+mod delivery;
 mod demo;
+mod destination;
 mod doctor;
 mod drill;
 mod error;
@@ -105,6 +107,12 @@ enum Command {
     /// Look after the providers' keys that agents use
     #[command(subcommand, visible_alias = "credentials")]
     Credential(credential::CredentialCommand),
+    /// Who is told of a session's events by webhook
+    #[command(subcommand, visible_alias = "destinations")]
+    Destination(destination::DestinationCommand),
+    /// What destinations were told
+    #[command(subcommand, visible_alias = "deliveries")]
+    Delivery(delivery::DeliveryCommand),
     /// Look after named sets of secrets for sandboxes
     #[command(subcommand, visible_alias = "secret-stores")]
     SecretStore(secret_store::StoreCommand),
@@ -220,6 +228,8 @@ fn run(context: &Context, command: Command, matches: &ArgMatches) -> Result<(), 
         Command::Agent(command) => until_interrupted(agent::run(context, command)),
         Command::Session(command) => until_interrupted(session::run(context, command)),
         Command::Credential(command) => until_interrupted(credential::run(context, command)),
+        Command::Destination(command) => until_interrupted(destination::run(context, command)),
+        Command::Delivery(command) => until_interrupted(delivery::run(context, command)),
         Command::SecretStore(command) => until_interrupted(secret_store::run(context, command)),
         Command::Secret(command) => until_interrupted(store_secret::run(context, command)),
         Command::Usage(usage) => until_interrupted(usage::run(context, usage)),

@@ -26,6 +26,7 @@ mod player;
 mod provider;
 mod proxy;
 mod reader;
+mod receiver;
 mod report;
 mod sandboxes;
 mod scratch;

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 pub const VARIABLE: &str = "OC_DRILL_POINT";
 
 /// Every point there is, in the order in which a turn passes them.
-pub const ALL: [&str; 11] = [
+pub const ALL: [&str; 12] = [
     "append.begun",
     "append.durable",
     "turn.begun",
@@ -30,14 +30,14 @@ pub const ALL: [&str; 11] = [
     "checkpoint.made",
     "hibernate.half",
     "lease.late",
+    "delivery.sent",
 ];
 
 /// Points that no turn passes: a drill does not choose them.
-const BESIDE: [&str; 7] = [
+const BESIDE: [&str; 6] = [
     "vault.made",
     "vault.wrapped",
     "vault.swapped",
-    "delivery.sent",
     "erase.events",
     "schedule.due",
     "schedule.fired",

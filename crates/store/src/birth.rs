@@ -92,14 +92,15 @@ impl Store {
                 told.outbox().notify_one();
             }
         };
-        let birth = Birthing {
+        // It is large, and carried through every layer of a write.
+        let birth = Box::new(Birthing {
             new,
             facts,
             begins,
             told_of,
             node,
             mark,
-        };
+        });
         let (created, _) = self.db().write(|tx| birth.run(tx).boxed(), done).await?;
         Ok(created)
     }

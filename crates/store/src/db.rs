@@ -52,7 +52,7 @@ impl Db {
                 postgres::Postgres::open(&url, health, counters).await?,
             )),
         };
-        migrate::migrate(&db).await?;
+        Box::pin(migrate::migrate(&db)).await?;
         if let Self::Sqlite(embedded) = &db {
             embedded.start_readers().await?;
         }

@@ -21,6 +21,8 @@ export { Sessions } from './sessions.js'
 export type { CreateSessionParams, Forked, ForkParams, SessionQuery } from './sessions.js'
 export { Session } from './session.js'
 export type { Checkpoint, ClientTokenOptions, SessionData, SessionStatus, Waiting } from './session.js'
+export { Deliveries, Destinations } from './webhooks.js'
+export type { Delivery, DeliveryQuery, Destination, DestinationChange, DestinationParams } from './webhooks.js'
 export { ClientSession } from './client-session.js'
 export type {
   Envelope,

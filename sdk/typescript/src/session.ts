@@ -9,6 +9,7 @@ import type { ListPage, PageQuery } from './page.js'
 import type { LastTurn, Result, Turn } from './turn.js'
 import { untilRest } from './until-rest.js'
 import type { SessionUsage } from './usage.js'
+import { Deliveries, Destinations } from './webhooks.js'
 
 /** What a session is doing. */
 export type SessionStatus = 'queued' | 'running' | 'awaiting_input' | 'idle' | 'failed' | 'archived'
@@ -101,11 +102,17 @@ export interface ClientTokenOptions {
 /** One session: its log, its turns, its end. */
 export class Session extends ClientSession {
   #data: SessionData
+  /** Who is told of its events by webhook. */
+  readonly destinations: Destinations
+  /** What they were told. */
+  readonly deliveries: Deliveries
 
   /** @internal Use `oc.sessions.create` or `oc.sessions.get`. */
   constructor(http: Http, data: SessionData, clientToken?: string) {
     super(http, data.id, clientToken)
     this.#data = data
+    this.destinations = new Destinations(http, this.path())
+    this.deliveries = new Deliveries(http, this.path())
   }
 
   /** What it was doing when last looked at; see `refresh`. */

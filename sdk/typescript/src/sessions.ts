@@ -10,6 +10,7 @@ import type { Limits, LimitsChange } from './limits.js'
 import type { ListPage, PageQuery } from './page.js'
 import { type Checkpoint, Session, type SessionData, type SessionStatus } from './session.js'
 import { untilRest } from './until-rest.js'
+import type { DestinationParams } from './webhooks.js'
 
 /** What a new session needs. */
 export interface CreateSessionParams {
@@ -25,6 +26,10 @@ export interface CreateSessionParams {
   metadata?: Record<string, unknown>
   /** Another model than the agent's. */
   model?: string
+  /** An address that is told, unsigned, of every event of level `user` from the first on. */
+  webhook?: string
+  /** Who is told of its events from the first on; not applied when the session was there before. */
+  destinations?: DestinationParams[]
   /** Sent twice with the same key, a create counts once. Default: a fresh key. */
   idempotencyKey?: string
 }

@@ -60,13 +60,6 @@ export default {
     await refused(w.oc.sessions.create({ agent: agent.id, input: 'hi' }), ValidationError, { status: 422, code: codes })
   },
   'what is not built yet is refused by name, not ignored': async (w) => {
-    const session = { agent: w.agent, input: 'hi' }
-    const fields = { webhook: 'https://example.com/hook', destinations: [{ url: 'https://example.com/hook' }] }
-    for (const [param, value] of Object.entries(fields)) {
-      await refused(w.oc.sessions.create({ ...session, [param]: value }), ValidationError,
-        { status: 422, code: 'not_supported', param })
-    }
-    await refused(w.session.destinations.list(), OpenComputerError, unsupported)
     await refused(w.oc.agents.schedules.list(w.agent), OpenComputerError, unsupported)
     await refused(w.oc.repos.list(), OpenComputerError, unsupported)
   },

@@ -97,6 +97,7 @@ fn words(context: &Context, report: &Report) -> String {
         "TWICE",
         "UNKNOWN",
         "OVERSHOOT",
+        "UNTOLD",
         "STUCK",
         "RECOVER p50",
         "MAX",
@@ -147,6 +148,7 @@ fn row(row: &Row) -> Vec<String> {
         counts.twice,
         counts.indeterminate,
         counts.overshoot,
+        counts.untold,
         counts.stuck,
     ];
     let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::api::Ask;
 use super::context::{Context, field, moment};
 use super::error::CliError;
-use super::table;
+use super::{destination, table};
 
 pub(super) use logs::{follow_turn, wait_turn};
 
@@ -56,12 +56,7 @@ pub(super) struct Which {
 pub(super) async fn run(context: &Context, command: SessionCommand) -> Result<(), CliError> {
     match command {
         SessionCommand::Create(create) => create::run(context, create).await,
-        SessionCommand::Get(which) => {
-            let answer = context
-                .ask("reading the session", Ask::get(path(&which.id, "")))
-                .await?;
-            context.show(&answer, |session| card(context, session))
-        }
+        SessionCommand::Get(which) => get(context, &which.id).await,
         SessionCommand::List(list) => list::run(context, list).await,
         SessionCommand::Logs(logs) => logs::run(context, logs).await,
         SessionCommand::Steer(steer) => talk::steer(context, &steer).await,
@@ -77,11 +72,33 @@ pub(super) async fn run(context: &Context, command: SessionCommand) -> Result<()
 
 /// A path below a session.
 pub(super) fn path(id: &str, below: &str) -> String {
-    let id: String = id
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        .collect();
-    format!("/v3/sessions/{id}{below}")
+    format!("/v3/sessions/{}{below}", plain(id))
+}
+
+/// An id that cannot lead to another path.
+pub(super) fn plain(id: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    id.chars().filter(plain).collect()
+}
+
+/// Shows a session, and which of those who are to be told of it cannot be.
+async fn get(context: &Context, id: &str) -> Result<(), CliError> {
+    let answer = context.ask("reading the session", Ask::get(path(id, "")));
+    let answer = answer.await?;
+    context.show(&answer, |session| card(context, session))?;
+    if context.out.json {
+        return Ok(());
+    }
+    let ask = Ask::get(path(id, "/destinations"));
+    let told = context.ask("listing destinations", ask).await?;
+    let all = told.value["data"].as_array();
+    for one in all.into_iter().flatten() {
+        if one["failing"].is_object() {
+            let (id, state) = (field(one, "id"), destination::state(one));
+            context.out.note(&format!("Destination {id} is {state}"));
+        }
+    }
+    Ok(())
 }
 
 fn card(context: &Context, session: &Value) -> String {

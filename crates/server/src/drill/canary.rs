@@ -23,6 +23,7 @@ pub use report::{Arrival, Canaries, Place};
 
 use super::error::DrillError;
 use super::provider::Provider;
+use super::receiver::Receiver;
 use super::scratch::Ground;
 use super::stage::{Disk, Stage};
 use crate::runtimes::Runtimes;
@@ -66,12 +67,13 @@ async fn search(
         .partition(|name| *name == "native" || installed.find(name).is_ok());
     let provider = Provider::open().await?;
     let host = Host::open(&stage.dir().join("host.pem")).await?;
+    let receiver = Receiver::open().await?;
     stage.launch(&options(&provider, &host, runtimes)).await?;
     let until = Instant::now() + PATIENCE;
     let mut plays = Vec::new();
     for runtime in there {
         tell(&format!("a session of runtime {runtime}"));
-        let mut play = Play::new(stage.line(), runtime, until);
+        let mut play = Play::new(stage.line(), runtime, &receiver.url, until);
         play.run(host.port).await?;
         plays.push(play);
     }
@@ -85,6 +87,7 @@ async fn search(
         report.arrived(&play.secret, host.was_given(&play.secret.value));
     }
     report.add(host.others(&needles));
+    report.add(webhooks(&receiver, &plays, &needles));
     report.add(answers(stage, &plays, &needles, until).await?);
     report.add(play::metrics(&stage.line(), &needles, until).await?);
     let (folder, data) = (stage.dir().to_owned(), stage.data().to_owned());
@@ -101,6 +104,19 @@ async fn search(
         .for_each(|place| report.add(place));
     report.close();
     Ok(report)
+}
+
+/// What was sent to a receiver of webhooks, heads and bodies, of every level. What
+/// signs it is a canary too: it must come nowhere at all.
+fn webhooks(receiver: &Receiver, plays: &[Play], needles: &Needles) -> Place {
+    let mut place = Place::new("webhooks");
+    let told = |play: &Play| !play.told(receiver);
+    if plays.iter().any(told) {
+        // What did not come cannot be searched.
+        place.unread += 1;
+    }
+    place.search(needles, "webhooks", &receiver.raw());
+    place
 }
 
 /// What the API tells about all that took part, at every level.

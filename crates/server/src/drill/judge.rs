@@ -6,6 +6,7 @@
 mod budget;
 mod marks;
 mod stream;
+mod told;
 
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::cast::Part;
 use super::fault::Fault;
 use super::player::Told;
 use super::reader::Seen;
+use super::receiver::Letter;
 
 /// What went wrong, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -31,6 +33,8 @@ pub struct Counts {
     pub needless: u64,
     /// Tokens used over a budget.
     pub overshoot: u64,
+    /// Webhooks that never came, came out of order, or say what the log does not.
+    pub untold: u64,
     /// Sessions that did not come to a good end.
     pub stuck: u64,
 }
@@ -45,6 +49,7 @@ impl Counts {
         self.indeterminate += other.indeterminate;
         self.needless += other.needless;
         self.overshoot += other.overshoot;
+        self.untold += other.untold;
         self.stuck += other.stuck;
     }
 
@@ -56,6 +61,7 @@ impl Counts {
             + self.twice
             + self.needless
             + self.overshoot
+            + self.untold
             + self.stuck;
         broken == 0
     }
@@ -71,6 +77,8 @@ pub(super) struct Evidence<'a> {
     /// The number up to which the reader had the time to see it.
     pub(super) due: u64,
     pub(super) fault: Fault,
+    /// What a receiver of webhooks was told of it, in the order of coming.
+    pub(super) letters: &'a [Letter],
     /// Whether its sandbox lived through the fault.
     pub(super) spared: bool,
 }
@@ -89,6 +97,11 @@ impl Judged {
 
     fn lost(&mut self, words: String) {
         self.counts.lost += 1;
+        self.say(words);
+    }
+
+    fn untold(&mut self, words: String) {
+        self.counts.untold += 1;
         self.say(words);
     }
 
@@ -112,6 +125,7 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Judged {
         return judged;
     };
     stream::judge(&mut judged, evidence.seen, evidence.due, log);
+    told::judge(&mut judged, evidence.letters, log);
     inputs(&mut judged, evidence, log);
     match evidence.part.cap {
         Some(cap) => budget::judge(&mut judged, cap, log),
@@ -171,8 +185,21 @@ pub(super) mod tests {
     pub(crate) fn log(events: &[(&str, Value)]) -> Vec<Value> {
         let numbered = events.iter().zip(1u64..);
         numbered
-            .map(|((kind, body), seq)| json!({ "seq": seq, "type": kind, "body": body }))
+            .map(|((kind, body), seq)| {
+                json!({ "seq": seq, "id": format!("evt_{seq}"), "type": kind, "body": body })
+            })
             .collect()
+    }
+
+    /// The log as a receiver of webhooks was told it.
+    pub(crate) fn letters(log: &[Value]) -> Vec<Letter> {
+        let letter = |event: &Value| Letter {
+            id: event["id"].as_str().unwrap_or_default().to_owned(),
+            session: "ses_1".to_owned(),
+            seq: event["seq"].as_u64().unwrap(),
+            event: event.clone(),
+        };
+        log.iter().map(letter).collect()
     }
 
     /// The log as a reader saw it.
@@ -204,6 +231,7 @@ pub(super) mod tests {
             told,
             seen: &seen(log),
             log: Some(log),
+            letters: &letters(log),
             due: log.len() as u64,
             fault: Fault::Point("append.durable"),
             spared: true,
@@ -261,6 +289,7 @@ pub(super) mod tests {
             told: &told(&["go"]),
             seen: &[],
             log: None,
+            letters: &[],
             due: 0,
             fault: Fault::PowerLost,
             spared: false,

@@ -128,7 +128,8 @@ fn most(fault: Fault, cast: &[Part]) -> u64 {
     match fault {
         // A beginning, an answer for each reply, a receipt for each command.
         Fault::Point("append.begun" | "append.durable") => sessions + replies + marks,
-        Fault::Point("turn.begun") => sessions,
+        // Webhooks of each session are sent at least in one go.
+        Fault::Point("turn.begun" | "delivery.sent") => sessions,
         Fault::Point("model.streaming") => replies,
         Fault::Point("intent.written" | "exec.started" | "exec.finished") => marks,
         // Once for each session that has files.

@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(40);
 pub(super) struct Player {
     line: Line,
     agent: String,
+    /// Where the receiver of webhooks is.
+    hook: String,
     until: Instant,
     pub(super) part: Part,
     pub(super) sight: Sight,
@@ -43,6 +45,7 @@ impl Player {
     pub(super) fn new(
         line: Line,
         agent: &str,
+        hook: &str,
         part: Part,
         all: watch::Sender<u64>,
         until: Instant,
@@ -50,6 +53,7 @@ impl Player {
         Self {
             line,
             agent: agent.to_owned(),
+            hook: hook.to_owned(),
             until,
             part,
             sight: Sight::new(all),
@@ -73,7 +77,9 @@ impl Player {
     }
 
     async fn start(&mut self) -> Option<String> {
-        let mut body = json!({ "agent": self.agent, "input": self.part.input });
+        let told = json!([{ "url": self.hook, "level": "internal" }]);
+        let mut body =
+            json!({ "agent": self.agent, "input": self.part.input, "destinations": told });
         if let Some(cap) = self.part.cap {
             body["limits"] = json!({ "tokens": cap });
         }

@@ -204,6 +204,9 @@ fn options(ground: &Ground, disk: Disk, key: &str) -> Vec<(String, String)> {
         ("OC_LEASE_SECONDS", LEASE.to_string()),
         ("OC_HEARTBEAT_SECONDS", "1".to_owned()),
         ("OC_ORG_TURNS", "100".to_owned()),
+        // The receiver of webhooks is on this machine.
+        ("OC_ALLOW_PRIVATE", "1".to_owned()),
+        ("OC_DELIVERY_RETRY_MS", "100".to_owned()),
         ("OC_LOG_FORMAT", "text".to_owned()),
         ("OC_LOG", "info".to_owned()),
         ("NO_COLOR", "1".to_owned()),

@@ -13,12 +13,16 @@ use super::fault::Fault;
 use super::judge::{Counts, Evidence, judge};
 use super::plan::Trial;
 use super::player::Player;
+use super::receiver::Receiver;
 use super::stage::Stage;
 
 /// How long a run may take until its sessions rest.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long the reading back may take after that.
 const READING: Duration = Duration::from_secs(30);
+
+/// How long the last webhooks may take after that.
+const DELIVERING: Duration = Duration::from_secs(20);
 
 /// What a run showed.
 #[derive(Debug)]
@@ -39,12 +43,23 @@ pub(super) struct Outcome {
 pub(super) async fn run(stage: &mut Stage, trial: &Trial) -> Result<Outcome, DrillError> {
     stage.launch(&trial.armed()).await?;
     let agent = stage.agent().await?;
+    let receiver = Receiver::open().await?;
     let until = Instant::now() + PATIENCE;
     let all = watch::Sender::new(0);
     let mut players: Vec<Player> = trial
         .cast
         .iter()
-        .map(|part| Player::new(stage.line(), &agent, part.clone(), all.clone(), until))
+        .map(|part| {
+            let line = stage.line();
+            Player::new(
+                line,
+                &agent,
+                &receiver.url,
+                part.clone(),
+                all.clone(),
+                until,
+            )
+        })
         .collect();
     let ended = CancellationToken::new();
     let play = async {
@@ -57,10 +72,16 @@ pub(super) async fn run(stage: &mut Stage, trial: &Trial) -> Result<Outcome, Dri
     let reading = Instant::now() + READING;
     join_all(players.iter_mut().map(|player| player.read_back(reading))).await;
     let spared = trial.fault.spares_sandboxes(stage.database().is_some());
-    Ok(outcome(trial, &players, blow.as_ref(), spared).await)
+    Ok(outcome(trial, &players, &receiver, blow.as_ref(), spared).await)
 }
 
-async fn outcome(trial: &Trial, players: &[Player], blow: Option<&Blow>, spared: bool) -> Outcome {
+async fn outcome(
+    trial: &Trial,
+    players: &[Player],
+    receiver: &Receiver,
+    blow: Option<&Blow>,
+    spared: bool,
+) -> Outcome {
     let mut counts = Counts::default();
     let mut findings = Vec::new();
     if let Some(odd) = blow.and_then(|blow| blow.odd.clone()) {
@@ -69,17 +90,21 @@ async fn outcome(trial: &Trial, players: &[Player], blow: Option<&Blow>, spared:
     }
     for player in players {
         let (log, seen, due) = player.compared().await;
+        let session = player.told.session.as_deref().unwrap_or(&player.part.name);
+        let head = log.as_ref().map_or(0, |log| log.len() as u64);
+        let until = Instant::now() + DELIVERING;
+        receiver.came(session, head, until).await;
         let judged = judge(&Evidence {
             part: &player.part,
             told: &player.told,
             seen: &seen,
+            letters: &receiver.of(session),
             log: log.as_deref(),
             due,
             fault: trial.fault,
             spared,
         });
         counts.add(&judged.counts);
-        let session = player.told.session.as_deref().unwrap_or(&player.part.name);
         findings.extend(
             judged
                 .words

@@ -38,8 +38,11 @@ async fn node(server: &Server, script: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_sdk_drives_the_server_unchanged() {
     let none = tempfile::tempdir().unwrap();
-    // It is refused a runtime that is not there.
-    let server = Server::with(&[("OC_RUNTIMES", none.path().to_str().unwrap())]);
+    // It is refused a runtime that is not there, and receives webhooks itself.
+    let server = Server::with(&[
+        ("OC_RUNTIMES", none.path().to_str().unwrap()),
+        ("OC_ALLOW_PRIVATE", "1"),
+    ]);
     node(&server, "tests/published/run.mjs").await;
 }
 

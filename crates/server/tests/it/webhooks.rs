@@ -2,6 +2,7 @@
 //! once, whatever it does and whatever happens to us.
 
 mod failing;
+mod nodes;
 mod receiver;
 
 use base64::Engine;

@@ -12,6 +12,7 @@ use super::needles::{Canary, Needles};
 use super::report::Place;
 use crate::drill::DrillError;
 use crate::drill::line::Line;
+use crate::drill::receiver::Receiver;
 
 /// The variable the secret is to be had by.
 const VARIABLE: &str = "CANARY_TOKEN";
@@ -31,25 +32,31 @@ pub(super) struct Play {
     pub(super) key: Canary,
     /// The secret.
     pub(super) secret: Canary,
+    /// What signs webhooks; it is used here and seen nowhere.
+    signing: Canary,
+    /// Where the receiver of webhooks is.
+    hook: String,
     agent: String,
     sessions: Vec<String>,
 }
 
 impl Play {
-    pub(super) fn new(line: Line, runtime: &'static str, until: Instant) -> Self {
+    pub(super) fn new(line: Line, runtime: &'static str, hook: &str, until: Instant) -> Self {
         Self {
             line,
             runtime,
             until,
             key: Canary::fresh(format!("model key ({runtime})")),
             secret: Canary::fresh(format!("secret ({runtime})")),
+            signing: Canary::fresh(format!("signing secret ({runtime})")),
+            hook: hook.to_owned(),
             agent: String::new(),
             sessions: Vec::new(),
         }
     }
 
-    pub(super) fn canaries(&self) -> [&Canary; 2] {
-        [&self.key, &self.secret]
+    pub(super) fn canaries(&self) -> [&Canary; 3] {
+        [&self.key, &self.secret, &self.signing]
     }
 
     /// Plays until the session rests and its files are safe, and once more from
@@ -57,7 +64,9 @@ impl Play {
     pub(super) async fn run(&mut self, port: u16) -> Result<(), DrillError> {
         self.prepare().await?;
         let input = script(port);
-        let body = json!({ "agent": self.agent, "input": input });
+        let told = json!([{ "url": self.hook, "level": "internal", "include_raw": true,
+            "secret": self.signing.value }]);
+        let body = json!({ "agent": self.agent, "input": input, "destinations": told });
         let made = self.send(Method::POST, "/v3/sessions", body).await?;
         let session = id(&made["session"])?;
         self.rest(&session).await?;
@@ -133,6 +142,12 @@ impl Play {
         DrillError::Tool(format!("the session of runtime {}: {why}", self.runtime))
     }
 
+    /// Whether webhooks about it came.
+    pub(super) fn told(&self, receiver: &Receiver) -> bool {
+        let first = self.sessions.first();
+        first.is_some_and(|session| !receiver.of(session).is_empty())
+    }
+
     /// All that the API tells of it.
     pub(super) fn paths(&self) -> Vec<String> {
         let agent = &self.agent;
@@ -152,6 +167,8 @@ impl Play {
                 of("/events?limit=1000&level=internal"),
                 of("/events?limit=1000"),
                 of("/turns"),
+                of("/destinations"),
+                of("/deliveries"),
             ]);
         }
         all

@@ -177,6 +177,7 @@ mod tests {
             told: &Told::default(),
             seen: &[],
             log: None,
+            letters: &[],
             due: 0,
             fault,
             spared: fault.spares_sandboxes(false),

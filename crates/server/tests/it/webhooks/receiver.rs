@@ -108,6 +108,35 @@ impl Receiver {
         }
     }
 
+    /// One that speaks TLS as `localhost`.
+    pub async fn secure(secure: &Secure) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (router, got, count) = router(Arc::new(|_, _| ready(status(200))));
+        let acceptor = secure.acceptor.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, router) = (acceptor.clone(), router.clone());
+                tokio::spawn(async move {
+                    // Who does not trust us hangs up.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        let service = hyper_util::service::TowerToHyperService::new(router);
+                        let stream = hyper_util::rt::TokioIo::new(stream);
+                        let _ = hyper::server::conn::http1::Builder::new()
+                            .serve_connection(stream, service)
+                            .await;
+                    }
+                });
+            }
+        });
+        Self {
+            address,
+            got,
+            count,
+            task,
+        }
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
@@ -171,4 +200,41 @@ pub fn slowly(time: Duration, code: u16) -> Answering {
 
 async fn wait(time: Duration) {
     tokio::time::sleep(time).await;
+}
+
+/// A certificate for `localhost`, and the authority that vouches for it.
+pub struct Secure {
+    authority: String,
+    acceptor: tokio_rustls::TlsAcceptor,
+}
+
+impl Secure {
+    pub fn make() -> Self {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap();
+        let authority = root.pem();
+        let issuer = Issuer::new(params, key);
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = params.signed_by(&key, &issuer).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let secret = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], secret.into())
+            .unwrap();
+        Self {
+            authority,
+            acceptor: tokio_rustls::TlsAcceptor::from(Arc::new(config)),
+        }
+    }
+
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
 }
