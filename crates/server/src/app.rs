@@ -77,6 +77,12 @@ impl Parts {
         Runtimes::new(self.config.node.runtimes())
     }
 
+    /// Whether other nodes may share this one's database.
+    #[must_use]
+    pub fn shares(&self) -> bool {
+        self.config.node.database_url.is_some()
+    }
+
     /// Who answers for a session: its runtime's engine, or the model itself.
     #[must_use]
     pub fn model_of(&self, frozen: &Frozen) -> Arc<dyn Model> {

@@ -55,6 +55,21 @@ impl Files {
             tracing::warn!(%error, session, "cannot end a sandbox");
         }
         self.marks().remove(session);
+        if app.shares()
+            && let Err(error) = app.store.lives_elsewhere(session).await
+        {
+            tracing::warn!(%error, session, "other nodes are not told where its sandbox is not");
+        }
+    }
+
+    /// Tells other nodes that the session's sandbox is here, so that they leave its
+    /// next turn to this one.
+    pub async fn lives_here(&self, app: &App, session: &str) {
+        if app.shares()
+            && let Err(error) = app.store.lives_here(session).await
+        {
+            tracing::warn!(%error, session, "other nodes are not told where its sandbox is");
+        }
     }
 
     /// The session came to rest: its files are made safe soon.

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use session::Millis;
 
 use crate::db::{Tx, values};
-use crate::{Error, Store, Wake, hearing, pieces, reserve, texts};
+use crate::{Error, Store, Wake, hearing, homes, pieces, reserve, texts};
 
 /// Rows deleted at a time, so that nobody waits long for the writer.
 const BATCH: u64 = 2000;
@@ -197,7 +197,7 @@ async fn hide(
         return Err(Error::NotFound);
     }
     reserve::use_up(tx, &session).await?;
-    for sql in [SESSION, TOKENS, DESTINATIONS, REOPEN, LINEAGE] {
+    for sql in [SESSION, TOKENS, DESTINATIONS, homes::ERASE, REOPEN, LINEAGE] {
         tx.exec(sql, &values![&session]).await?;
     }
     let wake = Wake {

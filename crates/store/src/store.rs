@@ -1,7 +1,7 @@
 //! The handle everybody holds: opening, readiness, the end.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
@@ -37,6 +37,8 @@ struct Inner {
     outbox: Notify,
     /// Rung when a session was erased here.
     erased: Notify,
+    /// Where this process has its sandboxes.
+    place: OnceLock<String>,
     health: Arc<Health>,
     counters: Arc<Counters>,
     /// Tells our own hints from those of other nodes.
@@ -68,6 +70,7 @@ impl Store {
                 wakes: broadcast::Sender::new(WAKES),
                 outbox: Notify::new(),
                 erased: Notify::new(),
+                place: OnceLock::new(),
                 health,
                 counters,
                 mark: rand::random(),
@@ -148,6 +151,10 @@ impl Store {
     #[must_use]
     pub fn erased(&self) -> &Notify {
         &self.inner.erased
+    }
+
+    pub(crate) fn place_cell(&self) -> &OnceLock<String> {
+        &self.inner.place
     }
 
     pub(crate) fn outbox(&self) -> &Notify {

@@ -129,6 +129,7 @@ impl Run {
             Err(error) => return Ok(Ended::Failed(error)),
         };
         self.commit(fact).await?;
+        self.app.files.lives_here(&self.app, &self.session).await;
         self.news = news;
         if self.sandbox().is_none() {
             // The session was closed meanwhile, or the sandbox is gone again.

@@ -50,6 +50,7 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
     if !alone && config.node.database_url.is_none() {
         return Err(ServeError::Taken(data));
     }
+    store.settle_at(place(&data)?);
     let first_key = first_key(&store, &config).await?;
     let outward = outward::open(&config, &store).await?;
     let gate = outward.gate;
@@ -100,6 +101,18 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
         first_key,
         heard,
     })
+}
+
+/// The name of this data folder, with the sandboxes in it: the same after a
+/// restart, and another's on every other node.
+fn place(data: &Path) -> Result<String, ServeError> {
+    let path = data.join("place");
+    if let Ok(name) = fs::read_to_string(&path) {
+        return Ok(name);
+    }
+    let name = clock::fresh(Noun::Node);
+    fs::write(&path, &name).map_err(|source| ServeError::Data { path, source })?;
+    Ok(name)
 }
 
 /// The store of this configuration; also for commands that run beside a server.

@@ -6,7 +6,7 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 9] = [
+pub(super) const STEPS: [(&str, &str); 10] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
     ("policy", include_str!("../../migrations/0003_policy.sql")),
@@ -25,6 +25,7 @@ pub(super) const STEPS: [(&str, &str); 9] = [
         "unused_prompts",
         include_str!("../../migrations/0009_unused_prompts.sql"),
     ),
+    ("homes", include_str!("../../migrations/0010_homes.sql")),
 ];
 
 const TABLE: &str =

@@ -89,6 +89,7 @@ fn all() -> Vec<String> {
         events::queries(),
         crate::folds::queries(),
         crate::grants::queries(),
+        crate::homes::queries(),
         crate::hooks::queries(),
         crate::install::queries(),
         keys::queries(),

@@ -56,6 +56,7 @@ impl Store {
             until,
             limit,
             quota: quota.clone(),
+            place: self.home().to_owned(),
             claimed: Vec::new(),
         };
         let claimed = self.db().change(|tx| claim.run(tx).boxed()).await?;
@@ -69,7 +70,7 @@ impl Store {
             Some(_) => self.db().rows(queue::LINES, []).await?,
             None => Vec::new(),
         };
-        Ok(Lines::read(lines, now, quota)?.is_some()
+        Ok(Lines::read(lines, now, quota, self.home())?.is_some()
             || self.db().row(DEAD, values![now]).await?.is_some()
             || self.db().row(HANDED, values![now, 1u64]).await?.is_some())
     }
@@ -92,6 +93,7 @@ impl Store {
             until,
             limit: 1,
             quota: Quota::default(),
+            place: String::new(),
             claimed: Vec::new(),
         };
         let claimed = self
@@ -109,6 +111,7 @@ struct Claim {
     until: Millis,
     limit: usize,
     quota: Quota,
+    place: String,
     claimed: Vec<Claimed>,
 }
 
@@ -138,7 +141,7 @@ impl Claim {
 
     async fn take_waiting(&mut self, tx: &mut Tx<'_>) -> Result<(), Error> {
         let lines = tx.rows(queue::LINES, &[]).await?;
-        let Some(mut lines) = Lines::read(lines, self.now, &self.quota)? else {
+        let Some(mut lines) = Lines::read(lines, self.now, &self.quota, &self.place)? else {
             return Ok(());
         };
         while self.left() > 0

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use session::Millis;
 
 use crate::db::{Row, Tx, values};
-use crate::{Error, Store};
+use crate::{Error, Store, homes};
 
 /// How many sessions of an org may run at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +59,10 @@ pub(super) const FIRST: &str = "SELECT MIN(s.org) FROM sessions s \
 const CAME: &str = "SELECT id, due FROM sessions WHERE org = $1 AND due >= $2 AND due <= $3 \
     AND node IS NULL AND placed = 0 ORDER BY due, id LIMIT $4";
 const PLACED: &str = "SELECT COUNT(*) FROM sessions WHERE org = $1 AND placed = 1";
+// One whose sandbox is elsewhere is left to that place for a moment.
 const NEXT: &str = "SELECT id, due FROM sessions WHERE org = $1 AND due <= $2 AND node IS NULL AND placed = 0 \
-    ORDER BY due, id LIMIT $3 FOR UPDATE SKIP LOCKED";
+    AND (due <= $3 OR NOT EXISTS (SELECT 1 FROM homes h WHERE h.session = sessions.id AND h.place <> $4)) \
+    ORDER BY due, id LIMIT $5 FOR UPDATE SKIP LOCKED";
 const ANY: &str = "SELECT CAST(1 AS BIGINT) FROM sessions \
     WHERE org = $1 AND due IS NOT NULL AND node IS NULL AND placed = 0 LIMIT 1";
 const IN_LINE: &str = "SELECT due FROM sessions \
@@ -82,6 +84,8 @@ struct Line {
 /// The lines that may go on, the one whose turn it is first.
 pub(super) struct Lines {
     now: Millis,
+    /// Where the sandboxes of who asks are.
+    place: String,
     lines: Vec<Line>,
     /// How many run, since when the first waits, and which line it is.
     order: BinaryHeap<Reverse<(usize, Millis, usize)>>,
@@ -91,9 +95,15 @@ pub(super) struct Lines {
 impl Lines {
     /// The lines of these rows that have somebody due and room for one; `None`
     /// if there is none.
-    pub(super) fn read(rows: Vec<Row>, now: Millis, quota: &Quota) -> Result<Option<Self>, Error> {
+    pub(super) fn read(
+        rows: Vec<Row>,
+        now: Millis,
+        quota: &Quota,
+        place: &str,
+    ) -> Result<Option<Self>, Error> {
         let mut lines = Self {
             now,
+            place: place.to_owned(),
             lines: Vec::new(),
             order: BinaryHeap::new(),
             most: Vec::new(),
@@ -127,7 +137,8 @@ impl Lines {
         while let Some(Reverse((running, _, at))) = self.order.pop() {
             let line = &mut self.lines[at];
             if !line.read {
-                line.read(tx, self.most[at], self.now, wanted).await?;
+                let most = self.most[at];
+                line.read(tx, most, (self.now, &self.place), wanted).await?;
             }
             if line.room > 0
                 && let Some((_, session)) = line.next.pop_front()
@@ -150,7 +161,7 @@ impl Line {
         &mut self,
         tx: &mut Tx<'_>,
         most: usize,
-        now: Millis,
+        (now, place): (Millis, &str),
         wanted: u64,
     ) -> Result<(), Error> {
         self.read = true;
@@ -159,7 +170,8 @@ impl Line {
             self.room = most.saturating_sub(placed(tx, &self.org).await?);
         }
         let room = (self.room as u64).min(wanted);
-        for mut row in tx.rows(NEXT, &values![&self.org, now, room]).await? {
+        let values = values![&self.org, now, homes::late(now), place, room];
+        for mut row in tx.rows(NEXT, &values).await? {
             let session = row.text()?;
             self.next.push_back((row.millis()?, session));
         }

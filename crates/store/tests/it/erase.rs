@@ -110,6 +110,7 @@ async fn full(store: &Store, org: &str, id: &str) -> String {
     });
     store.append(append).await.unwrap();
     store.keep_fold(id, 3, CANARY.into()).await.unwrap();
+    store.lives_here(id).await.unwrap();
     piece
 }
 

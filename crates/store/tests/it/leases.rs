@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use session::Millis;
-use store::{Append, Error, LeaseChange, Quota, Store};
+use store::{Append, Error, HEAD_START, LeaseChange, Quota, Store};
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, born, both, next, project};
@@ -18,6 +18,7 @@ both!(
     a_released_one_is_free_at_once,
     one_by_name,
     many_nodes_never_share_a_session,
+    a_session_is_left_to_its_home_for_a_moment,
 );
 
 async fn claim(store: &Store, node: &str, now: i64, until: i64) -> Vec<(String, u64)> {
@@ -233,4 +234,29 @@ async fn many_nodes_never_share_a_session(bed: Bed) {
     let all: Vec<_> = done.iter().chain(&rest).collect();
     assert_eq!(all.len(), 60, "each exactly once");
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 60);
+}
+
+async fn a_session_is_left_to_its_home_for_a_moment(bed: Bed) {
+    let (home, other) = (bed.open().await, bed.open().await);
+    home.settle_at("here".to_owned());
+    other.settle_at("there".to_owned());
+    for id in ["ses_1", "ses_2", "ses_3", "ses_4"] {
+        born(&home, id).await;
+    }
+    for id in ["ses_1", "ses_2", "ses_4"] {
+        home.lives_here(id).await.unwrap();
+    }
+    other.lives_elsewhere("ses_1").await.unwrap();
+    home.lives_elsewhere("ses_4").await.unwrap();
+    // Who lives nowhere is anybody's, and does not wait behind those who do.
+    let taken = claim(&other, "b", 1000 + HEAD_START - 1, 9000).await;
+    assert_eq!(taken, [one("ses_3", 1), one("ses_4", 1)].concat());
+    assert_eq!(claim(&home, "a", 1000, 9000).await.len(), 2, "at once");
+
+    // A home that does not come for it holds it up no longer.
+    born(&home, "ses_5").await;
+    home.lives_here("ses_5").await.unwrap();
+    let late = 1000 + HEAD_START;
+    assert_eq!(claim(&other, "b", late - 1, 9000).await, []);
+    assert_eq!(claim(&other, "b", late, 9000).await, one("ses_5", 1));
 }

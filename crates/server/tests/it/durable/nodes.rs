@@ -61,3 +61,34 @@ async fn another_node_goes_on_with_the_files_when_one_dies_in_a_turn() {
     dies.launch();
     dies.sandbox_gone(&session).await;
 }
+
+#[tokio::test]
+async fn a_session_stays_with_the_node_that_has_its_sandbox() {
+    let (one, two, _blobs) = pair();
+    let agent = one.agent("stayer", "test/script").await;
+    let turn = |n: usize| {
+        let count = format!("echo {n} >> turns; wc -l < turns");
+        script(json!([bash(&count), { "say": "{{last_result}}" }]))
+    };
+    let session = one.session(&agent, &turn(1)).await;
+    one.turn_end(&session, 1).await;
+    for n in 2..=9 {
+        // It is told by either node in turn; both hear of it at once.
+        let by = if n % 2 == 0 { &two } else { &one };
+        by.say(&session, &turn(n)).await;
+        by.turn_end(&session, n).await;
+    }
+    let events = one.events(&session).await;
+    let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+    assert_eq!(count("sandbox.started"), 1);
+    assert_eq!(count("sandbox.restored"), 0, "it was never carried over");
+    // A home that is dead holds up nobody.
+    let on_one = one.holds_sandbox(&session);
+    let (mut dies, lives) = if on_one { (one, two) } else { (two, one) };
+    lives.until(&session, is("checkpoint.created")).await;
+    dies.kill9();
+    lives.say(&session, &turn(10)).await;
+    lives.turn_end(&session, 10).await;
+    let restored = lives.until(&session, is("sandbox.restored")).await;
+    assert_eq!(restored["body"]["reason"], "lost", "{restored}");
+}
