@@ -110,6 +110,22 @@ const checks = {
     }
   },
 
+  async 'the page at an agent\'s address copies its lines, and its policy lets it'() {
+    const told = []
+    const own = await browser.newPage()
+    own.on('console', (message) => told.push(message.text()))
+    own.on('pageerror', (error) => told.push(String(error)))
+    const address = `${server}/agents/agt-0123456789abcdef01234567`
+    await own.goto(address)
+    await own.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    await own.click('button >> nth=0')
+    const copied = await own.evaluate(() => navigator.clipboard.readText())
+    assert.ok(copied.startsWith(`curl '${address}/'`), copied)
+    assert.equal(await own.textContent('button >> nth=0'), 'Copied')
+    assert.deepEqual(told, [])
+    await own.close()
+  },
+
   async 'the page can read why a call was refused'() {
     const { id, token } = await call.session({ say: 'hi' })
     const refusal = async (text, clientToken) => {
