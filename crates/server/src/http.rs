@@ -67,6 +67,9 @@ fn router(app: App) -> Router {
         // Outermost: a page must be able to read refusals too.
         .layer(from_fn(cors::open))
         .with_state(app.clone());
+    if app.config.node.agent_domain.is_none() {
+        return routes;
+    }
     // Before any route is looked at.
     Router::new()
         .fallback_service(routes)

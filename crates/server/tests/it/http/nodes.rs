@@ -5,6 +5,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::agent_url::{answer, hook, post};
 use super::{OK, refused};
 use crate::harness::{KEY, PATIENCE, Server, Stream, script};
 
@@ -145,4 +146,33 @@ async fn text_that_one_database_cannot_hold_is_kept_or_refused_the_same() {
         answer.json::<Value>().await.unwrap()["error"]["code"],
         "unauthorized"
     );
+}
+
+#[tokio::test]
+async fn a_webhook_that_two_nodes_are_sent_begins_one_session() {
+    let (one, two) = pair();
+    let agent = one.agent("a", "test/script").await;
+    let (_, path) = hook(&one, &agent, "h").await;
+    let calls = (0..12).map(|n| {
+        let node = if n % 2 == 0 { &one } else { &two };
+        answer(post(node, &path, "{\"a\": 1}").header("webhook-id", "w"))
+    });
+    let receipts: Vec<Value> = join_all(calls)
+        .await
+        .into_iter()
+        .map(|(status, receipt)| {
+            assert_eq!(status, OK, "{receipt}");
+            receipt
+        })
+        .collect();
+    let first = receipts
+        .iter()
+        .filter(|receipt| receipt["replayed"] == false);
+    assert_eq!(first.count(), 1, "{receipts:?}");
+    for receipt in &receipts {
+        assert_eq!(receipt["request_id"], receipts[0]["request_id"]);
+        assert_eq!(receipt["session"]["id"], receipts[0]["session"]["id"]);
+    }
+    let sessions = two.get("/v3/sessions").await;
+    assert_eq!(sessions["data"].as_array().unwrap().len(), 1);
 }
