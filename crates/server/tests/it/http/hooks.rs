@@ -303,13 +303,13 @@ async fn what_a_hook_s_sessions_may_use_together_is_not_overshot() {
     let made = server.post(&hooks, body).await;
     let url = made["hook_url"].as_str().unwrap();
     let path = &url[url.find("/agents/").unwrap()..];
-    let mut reasons = Vec::new();
-    let mut used = 0;
+    let (mut reasons, mut sessions, mut used) = (Vec::new(), Vec::new(), 0);
     for _ in 0..30 {
         let (_, receipt) = answer(post(&server, path, "{}")).await;
         let session = receipt["session"]["id"].as_str().unwrap();
         let end = server.turn_end(session, 1).await;
         reasons.push(end["body"]["yield_reason"].as_str().unwrap().to_owned());
+        sessions.push(session.to_owned());
         used += end["body"]["usage"]["tokens"].as_u64().unwrap_or(0);
     }
     assert!(used <= 200, "{used}");
@@ -318,6 +318,11 @@ async fn what_a_hook_s_sessions_may_use_together_is_not_overshot() {
         reasons.contains(&"budget_exceeded".to_owned()),
         "{reasons:?}"
     );
+    // What is forked from them counts with them.
+    let fork = format!("/v3/sessions/{}/fork", sessions[0]);
+    let forked = server.post(&fork, json!({ "input": "more" })).await;
+    let end = server.turn_end(forked["session"]["id"].as_str().unwrap(), 2);
+    assert_eq!(end.await["body"]["yield_reason"], "budget_exceeded");
     let free = server.session(&agent, "x").await;
     let end = server.turn_end(&free, 1).await;
     assert_eq!(
