@@ -7,6 +7,7 @@
 mod agent;
 mod agent_hook;
 mod agent_invoke;
+mod agent_schedule;
 mod agent_secret;
 mod agent_skills;
 mod api;

@@ -5,6 +5,7 @@ import { type Http, segment } from './http.js'
 import { freshKey } from './idempotency.js'
 import type { Caps, Limits, OnInterrupt } from './limits.js'
 import type { Page, PageQuery } from './page.js'
+import { Schedules } from './schedules.js'
 
 /** Which engine runs the agent. */
 export type Runtime = 'native' | 'claude' | 'codex' | 'claude-agent-sdk' | 'pi' | (string & {})
@@ -181,6 +182,8 @@ export class Agents {
   readonly skills: AgentSkillsOf
   /** Addresses that begin their sessions for whoever knows them. */
   readonly hooks: Hooks
+  /** What begins their sessions at set times. */
+  readonly schedules: Schedules
 
   /** @internal */
   constructor(http: Http, addresses: Http) {
@@ -188,6 +191,7 @@ export class Agents {
     this.#http = http
     this.skills = new AgentSkillsOf(http)
     this.hooks = new Hooks(http)
+    this.schedules = new Schedules(http)
   }
 
   /** Makes an agent, or gives the one of that name if it is the same. */

@@ -7,6 +7,14 @@ export { Agents } from './agents.js'
 export type { Agent, AgentSecret, AgentSkills, CreateAgentParams, DeployResult, Egress, Invoked, Runtime, UpdateAgentParams } from './agents.js'
 export { Hooks } from './hooks.js'
 export type { CreateHookParams, Hook, HookQuery } from './hooks.js'
+export { Schedules } from './schedules.js'
+export type {
+  CreateScheduleParams,
+  Overlap,
+  Schedule,
+  ScheduleRun,
+  UpdateScheduleParams
+} from './schedules.js'
 export { Credentials } from './credentials.js'
 export type { CreateCredentialParams, Credential, CredentialId, CredentialRef } from './credentials.js'
 export { SecretStore } from './secret-store.js'

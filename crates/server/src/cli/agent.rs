@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::agent_hook::{self, AgentHookCommand};
 use super::agent_invoke::{self, Invoke};
+use super::agent_schedule::{self, AgentScheduleCommand};
 use super::agent_secret::{self, AgentSecretCommand};
 use super::agent_skills::{self, AgentSkillsCommand};
 use super::api::{Api, Ask};
@@ -38,6 +39,11 @@ pub(super) enum AgentCommand {
     /// An agent's skills, which its sessions find in their sandboxes
     #[command(subcommand, visible_alias = "skill")]
     Skills(AgentSkillsCommand),
+    /// Schedules: what begins an agent's sessions at set times
+    #[command(subcommand)]
+    Schedule(AgentScheduleCommand),
+    /// List an agent's schedules, by name
+    Schedules(agent_schedule::List),
     /// Hooks: addresses that begin an agent's sessions for whoever knows them
     #[command(subcommand)]
     Hook(AgentHookCommand),
@@ -144,6 +150,8 @@ pub(super) async fn run(context: &Context, command: AgentCommand) -> Result<(), 
         AgentCommand::Update(update) => self::update(context, &update).await,
         AgentCommand::Secret(command) => agent_secret::run(context, command).await,
         AgentCommand::Skills(command) => agent_skills::run(context, command).await,
+        AgentCommand::Schedule(command) => agent_schedule::run(context, command).await,
+        AgentCommand::Schedules(list) => agent_schedule::list(context, list).await,
         AgentCommand::Hook(command) => agent_hook::run(context, command).await,
         AgentCommand::Hooks(list) => agent_hook::list(context, list).await,
         AgentCommand::Invoke(invoke) => agent_invoke::run(context, invoke).await,

@@ -9,6 +9,7 @@ mod keep;
 mod local;
 mod login;
 mod runtime;
+mod schedules;
 mod secrets;
 mod skills;
 mod vault;
