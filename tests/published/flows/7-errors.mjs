@@ -60,7 +60,6 @@ export default {
     await refused(w.oc.sessions.create({ agent: agent.id, input: 'hi' }), ValidationError, { status: 422, code: codes })
   },
   'what is not built yet is refused by name, not ignored': async (w) => {
-    await refused(w.oc.agents.schedules.list(w.agent), OpenComputerError, unsupported)
     await refused(w.oc.repos.list(), OpenComputerError, unsupported)
   },
   'and the server goes on': async (w) => assert.ok((await w.oc.agents.list({ limit: 1 })).data.length === 1)

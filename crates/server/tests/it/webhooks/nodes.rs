@@ -149,11 +149,26 @@ async fn an_erased_session_tells_nobody_any_more() {
             .await;
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
-    let metrics = server.get("/metrics").await;
-    let metrics = metrics.as_str().unwrap();
-    assert!(metrics.contains("oc_deliveries_pending 0\n"), "{metrics}");
+    // What was queued is buried by a task of its own.
+    let metrics = until_metrics(&server, "oc_deliveries_pending 0\n").await;
     assert!(
         metrics.contains("oc_delivery_attempts_total{state=\"failed\"}"),
         "{metrics}"
     );
+}
+
+/// Waits until the metrics say so; all of them.
+async fn until_metrics(server: &Server, words: &str) -> String {
+    let look = async {
+        loop {
+            let page = server.get("/metrics").await;
+            let page = page.as_str().unwrap();
+            if page.contains(words) {
+                return page.to_owned();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(crate::harness::PATIENCE, look).await;
+    found.expect("the metrics never said so")
 }
