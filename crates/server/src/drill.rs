@@ -17,6 +17,7 @@ mod cast;
 mod child;
 mod database;
 mod error;
+mod family;
 mod fault;
 mod image;
 mod judge;
@@ -70,6 +71,8 @@ pub async fn drill(
             let outcome = spend::run(&mut own, trial).await;
             own.clear().await;
             outcome?
+        } else if trial.fault == Fault::FamilyBroken {
+            family::run(&mut stage, trial).await?
         } else if disk == Disk::Users {
             trial::run(&mut stage, trial).await?
         } else {

@@ -24,10 +24,12 @@ pub enum Fault {
     PowerLost,
     /// The server gets SIGKILL, several times, while sessions spend what they share.
     BudgetShared,
+    /// The server gets SIGKILL while it takes away what was erased of a session.
+    FamilyBroken,
 }
 
 /// The faults besides the points.
-const OTHERS: [Fault; 8] = [
+const OTHERS: [Fault; 9] = [
     Fault::SandboxKilled,
     Fault::SandboxLost,
     Fault::ServerStopped,
@@ -36,6 +38,7 @@ const OTHERS: [Fault; 8] = [
     Fault::DatabaseAway,
     Fault::PowerLost,
     Fault::BudgetShared,
+    Fault::FamilyBroken,
 ];
 
 impl Fault {
@@ -59,6 +62,7 @@ impl Fault {
             Self::DatabaseAway => "database.away",
             Self::PowerLost => "power.lost",
             Self::BudgetShared => "budget.shared",
+            Self::FamilyBroken => "family.broken",
         }
     }
 

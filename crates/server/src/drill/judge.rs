@@ -6,6 +6,8 @@
 mod budget;
 mod marks;
 mod stream;
+
+pub(super) use marks::left;
 mod told;
 
 use serde_json::Value;

@@ -135,8 +135,10 @@ fn most(fault: Fault, cast: &[Part]) -> u64 {
         // Once for each session that has files.
         Fault::Point("checkpoint.half" | "checkpoint.made" | "hibernate.half") => sessions,
         Fault::Point(_) => 1,
+        // Events of a session that is forked then.
+        Fault::FamilyBroken => 12,
         // Questions to the model between two kills.
-        Fault::BudgetShared => 12,
+        Fault::BudgetShared => 6,
         // Events: each session has more than these even if all goes by.
         _ => 4 * sessions + marks,
     }

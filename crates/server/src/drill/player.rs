@@ -77,12 +77,7 @@ impl Player {
     }
 
     async fn start(&mut self) -> Option<String> {
-        let told = json!([{ "url": self.hook, "level": "internal" }]);
-        let mut body =
-            json!({ "agent": self.agent, "input": self.part.input, "destinations": told });
-        if let Some(cap) = self.part.cap {
-            body["limits"] = json!({ "tokens": cap });
-        }
+        let body = wish(&self.agent, &self.hook, &self.part);
         let key = format!("start {}", self.part.name);
         let made = self.post("/v3/sessions", body, &key).await?;
         let session = made["session"]["id"].as_str()?.to_owned();
@@ -192,4 +187,15 @@ impl Player {
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.sight.all()
     }
+}
+
+/// What is asked for to begin a session: asked again by the same key, it finds
+/// the same one.
+pub(super) fn wish(agent: &str, hook: &str, part: &Part) -> Value {
+    let told = json!([{ "url": hook, "level": "internal" }]);
+    let mut body = json!({ "agent": agent, "input": part.input, "destinations": told });
+    if let Some(cap) = part.cap {
+        body["limits"] = json!({ "tokens": cap });
+    }
+    body
 }

@@ -28,9 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(25);
 /// Tokens that all of them together may use.
-const ORG: u64 = 4_000;
+const ORG: u64 = 9_000;
 /// Tokens of the first agent, and dollars of the second.
-const AGENT: (u64, f64) = (1_800, 0.004);
+const AGENT: (u64, f64) = (4_000, 0.01);
 
 /// A session that spends.
 struct Spender {
@@ -319,9 +319,9 @@ mod tests {
         assert_eq!(over(&[entry("r1p0", 300, 100)]), []);
         let one = over(&[entry("r1p0", 300, 101)]);
         assert_eq!(one, [("r1p0".to_owned(), 1)]);
-        let agent = over(&[entry("r1p2", 1000, 0), entry("r1p4", 801, 0)]);
+        let agent = over(&[entry("r1p2", 3000, 0), entry("r1p4", 1001, 0)]);
         assert_eq!(agent, [("agent 0".to_owned(), 1)]);
-        let money = over(&[entry("r1p3", 0, 801)]);
+        let money = over(&[entry("r1p3", 0, 2001)]);
         assert_eq!(
             money,
             [("agent 1".to_owned(), 1)],
@@ -329,7 +329,7 @@ mod tests {
         );
         let own = over(&[entry("r1p1", 1, 200)]);
         assert_eq!(own, [("r1p1".to_owned(), 1)]);
-        let org = over(&[entry("r1p2", 1800, 0), entry("r1p3", 2201, 0)]);
+        let org = over(&[entry("r1p2", 4000, 0), entry("r1p3", 5001, 0)]);
         assert_eq!(org, [("the org".to_owned(), 1)]);
     }
 

@@ -105,7 +105,7 @@ fn unknown(judged: &mut Judged, evidence: &Evidence<'_>, log: &[Value]) {
 }
 
 /// The lines of the file of marks, as the last reading of it says.
-fn left(log: &[Value]) -> Option<Vec<String>> {
+pub(in crate::drill) fn left(log: &[Value]) -> Option<Vec<String>> {
     let reading = log.iter().rev().find(|event| {
         is(event, "exec.completed") && event["body"]["command"].as_str() == Some(READ)
     })?;

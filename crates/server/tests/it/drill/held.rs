@@ -27,7 +27,7 @@ fn held(seed: &str, runs: &str) {
 
 #[test]
 fn every_promise_is_kept_at_every_point() {
-    held("1", "18");
+    held("1", "19");
 }
 
 #[test]
@@ -72,6 +72,16 @@ fn what_sessions_share_is_not_passed_by_what_the_provider_counts() {
     let held = drill(&data, &arguments, &[]);
     assert_eq!(held.code, 0, "{:#}", held.report);
     assert_eq!(held.point("budget.shared")["reached"], 3);
+}
+
+#[test]
+fn a_fork_is_what_it_says_and_of_the_erased_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["--seed", "9", "--runs", "3", "--point", "family.broken"];
+    let held = drill(&data, &arguments, &[]);
+    assert_eq!(held.code, 0, "{:#}", held.report);
+    assert_eq!(held.point("family.broken")["reached"], 3);
 }
 
 #[test]
