@@ -1,10 +1,16 @@
 //! The way of SQLite's write-ahead log back into the database file. By itself
 //! SQLite goes it inside a commit, whose caller waits for that; here a thread
-//! goes it beside the commits. Where writes never pause the log cannot begin
-//! anew under them, so from some length on a commit goes what is left of the way.
+//! goes it beside the commits. Where writes do not pause, what came meanwhile is
+//! left over: the next commit goes that last bit, and the log begins anew.
+//!
+//! So the log stays about as long as it is made at the start, and commits write
+//! over what is there: for a file that grows, the disk is asked for its new length
+//! besides, which takes as long again.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -15,8 +21,36 @@ use crate::Error;
 
 /// Pages of the log after which the thread goes, and after which it goes again.
 const LONG: i32 = 1000;
-/// Pages of the log at which a commit has to help: 32 MiB.
+/// Pages of the log at which a commit goes all of the way: 32 MiB.
 const TOO_LONG: i32 = 8 * LONG;
+/// Pages left over that a commit goes in passing.
+const LITTLE: i64 = 250;
+/// Bytes that the log is given at the start: what it holds when it begins anew.
+const ROOM: u64 = 5 << 20;
+/// Fills the log with pages of a transaction that comes to nothing. What a small
+/// cache cannot hold goes to the log at once.
+const FILL: &str = "PRAGMA cache_size = 8; BEGIN IMMEDIATE; CREATE TABLE room (bytes BYTEA NOT NULL); \
+    INSERT INTO room VALUES (zeroblob(5300000));";
+const EMPTY: &str = "ROLLBACK; PRAGMA cache_size = -2000";
+
+/// Gives the log its usual length, unless it has it.
+pub(super) fn lengthen(conn: &Connection, path: &Path) {
+    if length(path) >= ROOM {
+        return;
+    }
+    let filled = conn.execute_batch(FILL);
+    if let Err(error) = filled.and(conn.execute_batch(EMPTY)) {
+        // It grows by itself.
+        tracing::debug!(%error, "the write-ahead log begins short");
+    }
+}
+
+/// Bytes of the log's file.
+fn length(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(log).map_or(0, |log| log.len())
+}
 
 /// Takes the log's way off the commits of this connection. The thread ends when
 /// the connection is closed.
@@ -28,8 +62,10 @@ pub(super) fn beside(
     let own = sqlite::open_writer(path)?;
     let (to, asked) = sync_channel(1);
     let mut ask = asks(to);
+    let rest = Arc::new(AtomicBool::new(false));
+    let left = rest.clone();
     let hook = move |log: &mut rusqlite::hooks::Wal, pages| {
-        if ask(pages) {
+        if ask(pages) || left.swap(false, Ordering::Relaxed) {
             // The commit stands, whatever becomes of this; the next one sees.
             let _ = log.checkpoint();
         }
@@ -39,7 +75,7 @@ pub(super) fn beside(
         .map_err(|error| sqlite::classify(&error))?;
     std::thread::Builder::new()
         .name("oc-log".to_owned())
-        .spawn(move || go(&own, &asked, &health))
+        .spawn(move || go(&own, &asked, &rest, &health))
         .map_err(|error| Error::Unavailable(error.to_string()))
 }
 
@@ -61,16 +97,28 @@ fn asks(to: SyncSender<()>) -> impl FnMut(i32) -> bool {
     }
 }
 
-fn go(conn: &Connection, asked: &Receiver<()>, health: &Health) {
+fn go(conn: &Connection, asked: &Receiver<()>, rest: &AtomicBool, health: &Health) {
     while asked.recv().is_ok() {
-        let gone = sqlite::rows(conn, "PRAGMA wal_checkpoint(PASSIVE)", &[]);
-        if let Err(error) = gone {
-            tracing::warn!(%error, "the write-ahead log stays where it is for now");
-            if matches!(error, Error::Fatal(_)) {
-                health.take(&error);
+        match way(conn) {
+            Ok(left) => rest.store((1..=LITTLE).contains(&left), Ordering::Relaxed),
+            Err(error) => {
+                tracing::warn!(%error, "the write-ahead log stays where it is for now");
+                if matches!(error, Error::Fatal(_)) {
+                    health.take(&error);
+                }
             }
         }
     }
+}
+
+/// Goes as far as nobody has to wait; how many pages are left.
+fn way(conn: &Connection) -> Result<i64, Error> {
+    let rows = sqlite::rows(conn, "PRAGMA wal_checkpoint(PASSIVE)", &[])?;
+    let Some(mut row) = rows.into_iter().next() else {
+        return Ok(0);
+    };
+    let (_busy, pages, gone) = (row.int()?, row.int()?, row.int()?);
+    Ok(pages - gone)
 }
 
 #[cfg(test)]
@@ -97,6 +145,40 @@ mod tests {
     }
 
     #[test]
+    fn the_log_has_its_length_before_the_first_commit_and_nothing_stands_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oc.db");
+        for tables in 0..3 {
+            let conn = sqlite::open_writer(&path).unwrap();
+            lengthen(&conn, &path);
+            assert!(length(&path) >= ROOM);
+            let all = sqlite::rows(&conn, "SELECT name FROM sqlite_master", &[]).unwrap();
+            assert_eq!(all.len(), tables);
+            let make = format!("CREATE TABLE t{tables} (n BIGINT)");
+            conn.execute_batch(&make).unwrap();
+            assert_eq!(length(&path) / ROOM, 1, "it is written over");
+        }
+        assert!(path.metadata().unwrap().len() < ROOM);
+    }
+
+    #[test]
+    fn what_the_way_leaves_over_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("oc.db");
+        let conn = sqlite::open_writer(&path).unwrap();
+        conn.execute_batch("CREATE TABLE t (n BIGINT)").unwrap();
+        let reader = sqlite::open_reader(&path).unwrap();
+        reader
+            .execute_batch("BEGIN; SELECT * FROM sqlite_master")
+            .unwrap();
+        conn.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        let left = way(&sqlite::open_writer(&path).unwrap()).unwrap();
+        assert!((1..=LITTLE).contains(&left), "{left}");
+        reader.execute_batch("COMMIT").unwrap();
+        assert_eq!(way(&conn).unwrap(), 0);
+    }
+
+    #[test]
     fn the_log_finds_its_way_and_the_thread_ends_with_the_connection() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("oc.db");
@@ -110,7 +192,7 @@ mod tests {
                 .unwrap();
         }
         assert!(path.metadata().unwrap().len() > empty);
-        let log = path.with_extension("db-wal").metadata().unwrap().len();
+        let log = length(&path);
         assert!(log < 2 * 4096 * u64::try_from(TOO_LONG).unwrap(), "{log}");
         drop(conn);
         thread.join().unwrap();
