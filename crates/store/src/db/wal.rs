@@ -25,13 +25,13 @@ const LONG: i32 = 1000;
 const TOO_LONG: i32 = 8 * LONG;
 /// Pages left over that a commit goes in passing.
 const LITTLE: i64 = 250;
-/// Bytes that the log is given at the start: what it holds when it begins anew.
-const ROOM: u64 = 5 << 20;
+/// Bytes that the log is given at the start: what it mostly holds when it begins anew.
+const ROOM: u64 = 8 << 20;
 /// Fills the log with pages of a transaction that comes to nothing. What a small
 /// cache cannot hold goes to the log at once.
 const FILL: &str = "PRAGMA cache_size = 8; BEGIN IMMEDIATE; CREATE TABLE room (bytes BYTEA NOT NULL); \
-    INSERT INTO room VALUES (zeroblob(5300000));";
-const EMPTY: &str = "ROLLBACK; PRAGMA cache_size = -2000";
+    INSERT INTO room VALUES (zeroblob(8500000));";
+const USUAL: &str = "PRAGMA cache_size = -2000";
 
 /// Gives the log its usual length, unless it has it.
 pub(super) fn lengthen(conn: &Connection, path: &Path) {
@@ -39,9 +39,16 @@ pub(super) fn lengthen(conn: &Connection, path: &Path) {
         return;
     }
     let filled = conn.execute_batch(FILL);
-    if let Err(error) = filled.and(conn.execute_batch(EMPTY)) {
-        // It grows by itself.
+    // SQLite has ended the transaction itself if the disk was full.
+    let emptied = match conn.is_autocommit() {
+        true => Ok(()),
+        false => conn.execute_batch("ROLLBACK"),
+    };
+    let usual = conn.execute_batch(USUAL);
+    if let Err(error) = filled.and(emptied).and(usual) {
+        // It grows by itself; what was taken of a disk that has no more is given back.
         tracing::debug!(%error, "the write-ahead log begins short");
+        let _ = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 }
 
