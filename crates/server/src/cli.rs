@@ -28,6 +28,7 @@ mod live;
 mod local;
 mod logging;
 mod login;
+mod named;
 mod options;
 mod out;
 mod pack;

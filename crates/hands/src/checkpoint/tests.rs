@@ -119,7 +119,12 @@ impl Layer {
                 if gone { 0 } else { meta.mtime() },
                 if gone { 0 } else { meta.mtime_nsec() },
                 if kind.is_dir() { 0 } else { meta.len() },
-                if kind.is_dir() { 0 } else { meta.nlink() },
+                // Gone is gone, whether under one name or several.
+                if kind.is_dir() || gone {
+                    0
+                } else {
+                    meta.nlink()
+                },
                 attributes(&path),
             );
             if kind.is_dir() {

@@ -4,14 +4,21 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::agent;
-use super::api::{Api, Ask};
+use super::api::Ask;
 use super::caps::CapOptions;
 use super::context::{Context, field, moment};
-use super::error::{CliError, Refused};
+use super::error::CliError;
 use super::limits::body;
-use super::progress::during;
+use super::named::Kind;
 use super::table;
+
+/// Hooks, by id or name.
+const HOOKS: Kind = Kind {
+    noun: "hook",
+    prefix: "hk_",
+    folder: "hooks",
+    list: "data",
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AgentHookCommand {
@@ -108,7 +115,7 @@ async fn create(context: &Context, create: Create) -> Result<(), CliError> {
         ("expires_at", create.expires_at.map(Value::from)),
         ("caps", create.caps.value()),
     ]);
-    let hooks = hooks(context, &create.agent).await?;
+    let hooks = HOOKS.of(context, &create.agent).await?;
     let answer = context.ask("making the hook", Ask::post(hooks).body(body));
     let answer = answer.await?;
     context.show(&answer, |made| {
@@ -122,7 +129,7 @@ async fn create(context: &Context, create: Create) -> Result<(), CliError> {
 }
 
 pub(super) async fn list(context: &Context, list: List) -> Result<(), CliError> {
-    let ask = Ask::get(hooks(context, &list.agent).await?)
+    let ask = Ask::get(HOOKS.of(context, &list.agent).await?)
         .with("include_revoked", list.include_revoked.then_some(true))
         .with("limit", list.limit)
         .with("cursor", list.cursor);
@@ -167,40 +174,8 @@ async fn revoke(context: &Context, revoke: Revoke) -> Result<(), CliError> {
     }
 }
 
-async fn hooks(context: &Context, agent: &str) -> Result<String, CliError> {
-    Ok(format!("{}/hooks", agent::path(context, agent).await?))
-}
-
-/// The path of the hook a reference means.
 async fn path(context: &Context, one: &One) -> Result<String, CliError> {
-    let hooks = hooks(context, &one.agent).await?;
-    let api = context.api()?;
-    let find = find(&api, &hooks, &one.hook);
-    let id = during(context.out, "looking for the hook", find).await?;
-    Ok(format!("{hooks}/{id}"))
-}
-
-/// The id of a hook: itself if it is one, else that of the hook of that name.
-async fn find(api: &Api, hooks: &str, reference: &str) -> Result<String, CliError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if reference.starts_with("hk_") && reference.bytes().all(plain) {
-        return Ok(reference.to_owned());
-    }
-    let page = api.send(Ask::get(hooks).with("limit", Some(100))).await?;
-    let all = page.value["data"].as_array().cloned().unwrap_or_default();
-    let found = all.iter().find(|hook| hook["name"] == reference);
-    let id = found.and_then(|hook| hook["id"].as_str());
-    id.map(str::to_owned).ok_or_else(|| {
-        let message = format!("the agent has no hook `{reference}`; `oc agent hooks` shows all");
-        Refused {
-            status: 404,
-            code: "not_found".to_owned(),
-            message,
-            param: None,
-            request_id: None,
-        }
-        .into()
-    })
+    HOOKS.path(context, &one.agent, &one.hook).await
 }
 
 fn row(hook: &Value) -> Vec<String> {

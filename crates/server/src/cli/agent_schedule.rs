@@ -6,14 +6,21 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::agent;
-use super::api::{Answer, Api, Ask};
+use super::api::{Answer, Ask};
 use super::caps::CapOptions;
 use super::context::{Context, field, moment};
-use super::error::{CliError, Refused};
+use super::error::CliError;
 use super::limits::body;
-use super::progress::during;
+use super::named::Kind;
 use super::{table, text};
+
+/// Schedules, by id or name.
+const SCHEDULES: Kind = Kind {
+    noun: "schedule",
+    prefix: "sch_",
+    folder: "schedules",
+    list: "schedules",
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AgentScheduleCommand {
@@ -117,14 +124,14 @@ async fn create(context: &Context, create: Create) -> Result<(), CliError> {
         ("overlap", create.overlap.map(Value::from)),
         ("caps", create.caps.value()),
     ]);
-    let schedules = schedules(context, &create.agent).await?;
+    let schedules = SCHEDULES.of(context, &create.agent).await?;
     let ask = Ask::post(schedules).body(body);
     let answer = context.ask("making the schedule", ask).await?;
     shown(context, &answer)
 }
 
 pub(super) async fn list(context: &Context, list: List) -> Result<(), CliError> {
-    let ask = Ask::get(schedules(context, &list.agent).await?);
+    let ask = Ask::get(SCHEDULES.of(context, &list.agent).await?);
     let answer = context.ask("listing schedules", ask).await?;
     let heading = ["ID", "NAME", "CRON", "TZ", "STATE", "NEXT", "LAST"];
     let none = "No schedules yet: oc agent schedule create NAME --agent AGENT --cron … --input …";
@@ -184,42 +191,8 @@ async fn delete(context: &Context, one: &One) -> Result<(), CliError> {
     }
 }
 
-async fn schedules(context: &Context, agent: &str) -> Result<String, CliError> {
-    Ok(format!("{}/schedules", agent::path(context, agent).await?))
-}
-
-/// The path of the schedule a reference means.
 async fn path(context: &Context, one: &One) -> Result<String, CliError> {
-    let schedules = schedules(context, &one.agent).await?;
-    let api = context.api()?;
-    let find = find(&api, &schedules, &one.schedule);
-    let id = during(context.out, "looking for the schedule", find).await?;
-    Ok(format!("{schedules}/{id}"))
-}
-
-/// The id of a schedule: itself if it is one, else that of the schedule of that name.
-async fn find(api: &Api, schedules: &str, reference: &str) -> Result<String, CliError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if reference.starts_with("sch_") && reference.bytes().all(plain) {
-        return Ok(reference.to_owned());
-    }
-    let all = api.send(Ask::get(schedules)).await?;
-    let all = all.value["schedules"].as_array().cloned();
-    let all = all.unwrap_or_default();
-    let found = all.iter().find(|schedule| schedule["name"] == reference);
-    let id = found.and_then(|schedule| schedule["id"].as_str());
-    id.map(str::to_owned).ok_or_else(|| {
-        let message =
-            format!("the agent has no schedule `{reference}`; `oc agent schedules` shows all");
-        Refused {
-            status: 404,
-            code: "not_found".to_owned(),
-            message,
-            param: None,
-            request_id: None,
-        }
-        .into()
-    })
+    SCHEDULES.path(context, &one.agent, &one.schedule).await
 }
 
 /// A table of what a list holds.

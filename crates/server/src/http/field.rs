@@ -62,6 +62,26 @@ pub fn short(text: String, name: &str, most: usize) -> Result<String, Problem> {
     Ok(text)
 }
 
+/// Most characters of a name that stands in commands and paths.
+const SLUG: usize = 64;
+
+/// A name that can stand in a command, a path, and a file of an agent.
+///
+/// # Errors
+/// 422 naming the field.
+pub fn slug(text: String, name: &str) -> Result<String, Problem> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let first = text.bytes().next().is_some_and(plain);
+    let rest = text.bytes().all(|byte| plain(byte) || byte == b'-');
+    if first && rest && text.len() <= SLUG {
+        return Ok(text);
+    }
+    let message = format!(
+        "`{name}` must be 1 to {SLUG} lower-case letters, digits and dashes, no dash first: such as nightly-report"
+    );
+    Err(Problem::invalid(name, message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +98,26 @@ mod tests {
             assert_eq!(short(text.to_owned(), "name", 8).is_ok(), good, "{text:?}");
         }
         assert!(short("x".repeat(9), "name", 8).is_err());
+    }
+
+    #[test]
+    fn a_name_for_commands_is_plain() {
+        for good in ["a", "0", "nightly-2", &"x".repeat(SLUG)] {
+            assert!(slug(good.to_owned(), "name").is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "-a",
+            "A",
+            "a_b",
+            "a b",
+            "ä",
+            "a\n",
+            &"x".repeat(SLUG + 1),
+        ] {
+            let problem = slug(bad.to_owned(), "name").unwrap_err();
+            assert_eq!(problem.param.as_deref(), Some("name"), "{bad}");
+        }
     }
 
     #[test]

@@ -6,29 +6,24 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use session::Millis;
 use session::id::Noun;
-use session::{Caps, Millis};
-use store::{AgentRow, HookRow, NewHook};
+use store::{HookRow, NewHook};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::model;
-use super::policy::{CapsIn, CapsObject};
+use super::policy::{CapsIn, CapsObject, caps};
 use crate::app::App;
 use crate::clock;
 use crate::http::agent_url::address;
 use crate::http::auth::Org;
-use crate::http::field::{Object, need};
+use crate::http::field::{Object, need, slug};
 use crate::http::hook_token;
 use crate::http::json::Sent;
 use crate::http::problem::{Code, ErrorEnvelope, Problem, named};
 use crate::http::query::{At, Params, page};
 use crate::http::secrets::agent;
-use crate::http::v3::price;
-
-/// Most characters of a name.
-const NAME: usize = 64;
 
 /// The routes of this file.
 pub fn routes() -> OpenApiRouter<App> {
@@ -150,7 +145,7 @@ async fn create(
 ) -> Result<(StatusCode, Json<CreatedHook>), Problem> {
     let wanted: CreateHook = sent.parse()?;
     let now = clock::now();
-    let name = slug(need(wanted.name, "name")?)?;
+    let name = slug(need(wanted.name, "name")?, "name")?;
     let expires = wanted
         .expires_at
         .map(|text| future(&text, now))
@@ -263,20 +258,6 @@ async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A name as it stands in commands and in the log.
-fn slug(name: String) -> Result<String, Problem> {
-    let mut bytes = name.bytes();
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let begins = bytes.next().is_some_and(plain);
-    if !begins || !bytes.all(|byte| plain(byte) || byte == b'-') || name.len() > NAME {
-        let message = format!(
-            "`name` must be lower-case letters, digits and -, no - first, at most {NAME}: such as github-issues"
-        );
-        return Err(Problem::invalid("name", message));
-    }
-    Ok(name)
-}
-
 /// A moment that is yet to come.
 fn future(text: &str, now: Millis) -> Result<Millis, Problem> {
     let at: Option<jiff::Timestamp> = text.parse().ok();
@@ -287,39 +268,11 @@ fn future(text: &str, now: Millis) -> Result<Millis, Problem> {
     })
 }
 
-/// Caps that can hold: those on money take a model whose price is known.
-fn caps(app: &App, agent: &AgentRow, sent: Option<Object<CapsIn>>) -> Result<Caps, Problem> {
-    let caps: Caps = sent.map_or_else(Caps::default, |caps| caps.0.into());
-    let model = model(agent.active.model.clone(), &agent.runtime)?;
-    price::capped(price::of(app, &model), &model, &caps)?;
-    Ok(caps)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_name_is_plain() {
-        let long = "a".repeat(NAME + 1);
-        for (name, good) in [
-            ("github-issues", true),
-            ("7", true),
-            (&long[1..], true),
-            (&long, false),
-            ("", false),
-            ("-a", false),
-            ("A", false),
-            ("a_b", false),
-            ("a b", false),
-            ("ä", false),
-            ("a\n", false),
-        ] {
-            assert_eq!(slug(name.to_owned()).is_ok(), good, "{name:?}");
-        }
-    }
 
     #[test]
     fn a_hook_ends_in_the_future() {
@@ -344,7 +297,7 @@ mod tests {
             agent: "agt_1".into(),
             name: "issues".into(),
             last4: "wxyz".into(),
-            caps: Caps::default(),
+            caps: session::Caps::default(),
             created: Millis(0),
             expires: Some(Millis(5)),
             revoked: None,

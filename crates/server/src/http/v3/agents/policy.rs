@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use session::{Caps, OnInterrupt, Usd, tool};
-use store::Policy;
+use store::{AgentRow, Policy};
 use utoipa::ToSchema;
 
 use super::egress;
+use crate::app::App;
 use crate::http::field::{Object, short};
 use crate::http::json::Sent;
 use crate::http::problem::Problem;
 use crate::http::v3::number::{Count, Dollars};
+use crate::http::v3::price;
 
 /// Stands for every tool that is not named.
 const EVERY: &str = "*";
@@ -48,6 +50,18 @@ impl From<CapsIn> for Caps {
             usd_per_month: sent.usd_per_month.map(|dollars| dollars.0),
         }
     }
+}
+
+/// Caps of what begins an agent's sessions, if they can hold: those on money take
+/// a model whose price is known.
+///
+/// # Errors
+/// 422 naming the cap.
+pub fn caps(app: &App, agent: &AgentRow, sent: Option<Object<CapsIn>>) -> Result<Caps, Problem> {
+    let caps: Caps = sent.map(|caps| caps.0.into()).unwrap_or_default();
+    let model = super::model(agent.active.model.clone(), &agent.runtime)?;
+    price::capped(price::of(app, &model), &model, &caps)?;
+    Ok(caps)
 }
 
 /// Caps as they are shown: those that are set, money in dollars.

@@ -1,25 +1,21 @@
 //! A schedule as it is asked for: every field is checked, and a wrong one named.
 
 use serde::Deserialize;
-use session::Caps;
 use session::cron::{Cron, Zone};
 use session::id::Noun;
 use store::{AgentRow, NewSchedule, Overlap, ScheduleChange};
 use utoipa::ToSchema;
 
-use super::super::policy::CapsIn;
+use super::super::policy::{CapsIn, caps};
 use crate::app::App;
 use crate::clock;
-use crate::http::field::{Object, need};
+use crate::http::field::{Object, need, slug};
 use crate::http::json::Sent;
 use crate::http::problem::{Code, Problem};
-use crate::http::v3::{agents, price};
 use crate::schedules;
 
 /// Most bytes of what each session is told first.
 const INPUT: usize = 32 * 1024;
-/// Most characters of a name.
-const NAME: usize = 64;
 
 /// A schedule to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -73,7 +69,7 @@ pub struct UpdateSchedule {
 /// 422 naming the field.
 pub fn new(app: &App, agent: &AgentRow, sent: &Sent) -> Result<NewSchedule, Problem> {
     let wanted: CreateSchedule = sent.parse()?;
-    let name = name(need(wanted.name, "name")?)?;
+    let name = slug(need(wanted.name, "name")?, "name")?;
     let cron = cron(need(wanted.cron, "cron")?)?;
     let tz = wanted.tz.map(zone).transpose()?;
     let now = clock::now();
@@ -122,20 +118,6 @@ pub fn change(app: &App, agent: &AgentRow, sent: &Sent) -> Result<ScheduleChange
     })
 }
 
-/// A name that can stand in a path and in a file of an agent.
-fn name(text: String) -> Result<String, Problem> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let first = text.bytes().next().is_some_and(plain);
-    let rest = text.bytes().all(|byte| plain(byte) || byte == b'-');
-    if first && rest && text.len() <= NAME {
-        return Ok(text);
-    }
-    let message = format!(
-        "`name` must have 1 to {NAME} small letters, digits and dashes, and not begin with a dash"
-    );
-    Err(Problem::invalid("name", message))
-}
-
 fn cron(text: String) -> Result<String, Problem> {
     let read = Cron::parse(&text);
     let read = read.map_err(|error| Problem::invalid("cron", format!("`cron`: {error}")))?;
@@ -171,30 +153,9 @@ fn overlap(text: String) -> Result<Overlap, Problem> {
     Overlap::named(&text).ok_or_else(|| Problem::invalid("overlap", message))
 }
 
-/// Caps on money need a model whose price is known.
-fn caps(app: &App, agent: &AgentRow, sent: Option<Object<CapsIn>>) -> Result<Caps, Problem> {
-    let caps: Caps = sent.map(|caps| caps.0.into()).unwrap_or_default();
-    if caps.money() {
-        let model = agents::model(agent.active.model.clone(), &agent.runtime)?;
-        price::capped(price::of(app, &model), &model, &caps)?;
-    }
-    Ok(caps)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_plain() {
-        for good in ["a", "0", "nightly-2", &"x".repeat(64)] {
-            assert!(name(good.to_owned()).is_ok(), "{good}");
-        }
-        for bad in ["", "-a", "A", "a_b", "a b", "ä", "a\n", &"x".repeat(65)] {
-            let problem = name(bad.to_owned()).unwrap_err();
-            assert_eq!(problem.param.as_deref(), Some("name"), "{bad}");
-        }
-    }
 
     #[test]
     fn what_is_wrong_is_named() {
