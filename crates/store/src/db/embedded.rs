@@ -51,7 +51,6 @@ impl Embedded {
         let told = health.clone();
         let open = move || {
             let mut conn = sqlite::open_writer(&at)?;
-            wal::lengthen(&conn, &at);
             let log = wal::beside(&mut conn, &at, told)?;
             Ok((conn, log))
         };

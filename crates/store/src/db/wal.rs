@@ -3,11 +3,9 @@
 //! goes it beside the commits. Where writes do not pause, what came meanwhile is
 //! left over: the next commit goes that last bit, and the log begins anew.
 //!
-//! So the log stays about as long as it is made at the start, and commits write
-//! over what is there: for a file that grows, the disk is asked for its new length
-//! besides, which takes as long again.
+//! So the log stays a few megabytes long, and commits mostly write over what is
+//! there: for a file that grows, the disk is asked for its new length besides.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,39 +23,6 @@ const LONG: i32 = 1000;
 const TOO_LONG: i32 = 8 * LONG;
 /// Pages left over that a commit goes in passing.
 const LITTLE: i64 = 250;
-/// Bytes that the log is given at the start: what it mostly holds when it begins anew.
-const ROOM: u64 = 8 << 20;
-/// Fills the log with pages of a transaction that comes to nothing. What a small
-/// cache cannot hold goes to the log at once.
-const FILL: &str = "PRAGMA cache_size = 8; BEGIN IMMEDIATE; CREATE TABLE room (bytes BYTEA NOT NULL); \
-    INSERT INTO room VALUES (zeroblob(8500000));";
-const USUAL: &str = "PRAGMA cache_size = -2000";
-
-/// Gives the log its usual length, unless it has it.
-pub(super) fn lengthen(conn: &Connection, path: &Path) {
-    if length(path) >= ROOM {
-        return;
-    }
-    let filled = conn.execute_batch(FILL);
-    // SQLite has ended the transaction itself if the disk was full.
-    let emptied = match conn.is_autocommit() {
-        true => Ok(()),
-        false => conn.execute_batch("ROLLBACK"),
-    };
-    let usual = conn.execute_batch(USUAL);
-    if let Err(error) = filled.and(emptied).and(usual) {
-        // It grows by itself; what was taken of a disk that has no more is given back.
-        tracing::debug!(%error, "the write-ahead log begins short");
-        let _ = conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
-    }
-}
-
-/// Bytes of the log's file.
-fn length(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    fs::metadata(log).map_or(0, |log| log.len())
-}
 
 /// Takes the log's way off the commits of this connection. The thread ends when
 /// the connection is closed.
@@ -134,6 +99,13 @@ mod tests {
 
     use super::*;
 
+    /// Bytes of the log's file.
+    fn length(path: &Path) -> u64 {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).map_or(0, |log| log.len())
+    }
+
     #[test]
     fn the_thread_is_asked_once_for_each_length_and_a_commit_helps_at_the_end() {
         let (to, asked) = sync_channel(1);
@@ -149,23 +121,6 @@ mod tests {
         let mut want: Vec<_> = (1..=8).map(|n| n * LONG).collect();
         want.push(LONG);
         assert_eq!(when, want);
-    }
-
-    #[test]
-    fn the_log_has_its_length_before_the_first_commit_and_nothing_stands_in_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("oc.db");
-        for tables in 0..3 {
-            let conn = sqlite::open_writer(&path).unwrap();
-            lengthen(&conn, &path);
-            assert!(length(&path) >= ROOM);
-            let all = sqlite::rows(&conn, "SELECT name FROM sqlite_master", &[]).unwrap();
-            assert_eq!(all.len(), tables);
-            let make = format!("CREATE TABLE t{tables} (n BIGINT)");
-            conn.execute_batch(&make).unwrap();
-            assert_eq!(length(&path) / ROOM, 1, "it is written over");
-        }
-        assert!(path.metadata().unwrap().len() < ROOM);
     }
 
     #[test]
