@@ -300,7 +300,6 @@ pub fn new(id: String, org: &str) -> NewSession {
         project,
         birth: None,
         begins: None,
-        token: None,
         origin: None,
         destinations: Vec::new(),
         fire: None,

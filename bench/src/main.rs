@@ -36,7 +36,7 @@ fn main() {
         runtime.block_on(appends::run());
     }
     if wants("turns") {
-        runtime.block_on(turns::run());
+        turns::run();
     }
     if wants("streams") {
         runtime.block_on(streams::run());

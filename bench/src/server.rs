@@ -93,6 +93,20 @@ impl Server {
         answer.json().await.unwrap()
     }
 
+    /// Waits until the sandboxes that are kept warm are there, and with them what
+    /// every sandbox is made of.
+    pub async fn keeps_sandboxes_warm(&self) {
+        let warm = "oc_sandboxes{state=\"warm\"} 2";
+        let page = format!("{}/metrics", self.url);
+        loop {
+            let answer = self.http.get(&page).bearer_auth(KEY).send().await;
+            if answer.unwrap().text().await.unwrap().contains(warm) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
     /// Whether the server has no such route.
     pub async fn is_missing(&self, path: &str) -> bool {
         let request = self.http.post(format!("{}{path}", self.url));

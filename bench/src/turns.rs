@@ -11,9 +11,20 @@ use crate::server::Server;
 
 const TURNS: usize = 300;
 
-pub async fn run() {
+/// Runs on one thread, as the clients of browsers and Node do: a client whose own
+/// threads wake each other for each answer adds that to every turn.
+pub fn run() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(turns());
+}
+
+async fn turns() {
     title("a turn without tools, over HTTP, rehearsal model");
     let server = Server::start();
+    // What it does once when it starts is no part of a turn.
+    server.keeps_sandboxes_warm().await;
     let agent = server.agent("bench").await;
     let disk = Disk::new(server.data.path());
     let (mut first, mut whole, mut commits) = (Vec::new(), Vec::new(), Vec::new());

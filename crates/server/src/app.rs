@@ -9,6 +9,7 @@ use session::Frozen;
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::client_tokens::ClientTokens;
 use crate::config::Config;
 use crate::delivery::Post;
 use crate::deltas::Deltas;
@@ -46,6 +47,8 @@ pub struct Parts {
     pub gate: Gate,
     /// What each sandbox may reach and be given.
     pub passes: Arc<Passes>,
+    /// Opens single sessions to clients.
+    pub client_tokens: ClientTokens,
     /// The way to receivers of webhooks.
     pub post: Post,
     /// The files of the sessions.

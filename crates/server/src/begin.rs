@@ -1,8 +1,8 @@
 //! Beginning a session: one path for all who begin one. A request, a schedule, a
 //! hook and an agent's own URL say what is wished; here the agent's configuration
 //! is frozen, the first fact decided, and all that is durable about the session
-//! written in one transaction: row, first fact, client token, the answer to a
-//! repeated key, and, where this node has room, the lease, so that the run begins
+//! written in one transaction: row, first fact, the answer to a repeated
+//! key, and, where this node has room, the lease, so that the run begins
 //! without another commit.
 //!
 //! It may not know who wishes, nor how an answer is worded.
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use session::id::Noun;
 use session::{Cause, Command, Decided, Frozen, Limits, Millis, State, decide};
 use store::{
-    AgentRow, Begins, Created, Fire, Logged, NewDestination, NewSession, NewToken, Once,
-    Projection, SessionRow,
+    AgentRow, Begins, Created, Fire, Logged, NewDestination, NewSession, Once, Projection,
+    SessionRow,
 };
 
 use crate::app::App;
@@ -41,8 +41,6 @@ pub struct Wish {
     pub once: Option<Once>,
     /// The caller's own JSON object, as its text.
     pub metadata: Option<String>,
-    /// Opens it, if somebody is to be given a token.
-    pub token: Option<NewToken>,
     /// What began it, if no key did by itself.
     pub cause: Option<Cause>,
     /// Who is told of all its facts by webhook.
@@ -64,7 +62,6 @@ impl Wish {
             key: None,
             once: None,
             metadata: None,
-            token: None,
             cause: None,
             destinations: Vec::new(),
             fire: None,
@@ -80,8 +77,6 @@ pub struct Born {
     /// The session. A new one is as it was asked for: that it runs by now its
     /// events tell.
     pub row: SessionRow,
-    /// Opens it; empty if no token was wished for.
-    pub token: String,
 }
 
 /// Begins a session, or finds the one that the same wish began before.
@@ -108,7 +103,6 @@ pub async fn begin(app: &App, wish: Wish) -> Result<Born, Problem> {
         at: now,
         drafts,
         birth: None,
-        token: wish.token,
         origin: None,
         destinations: wish.destinations,
         fire: wish.fire,
@@ -141,14 +135,7 @@ pub async fn born(app: &App, mut new: NewSession, runs: bool) -> Result<Born, Pr
     };
     let (place, birth) = place.unzip();
     new.birth = birth;
-    let token = new.token.as_ref().map(|token| token.token.clone());
-    let answer = |new, row: SessionRow| {
-        Ok(Born {
-            new,
-            row,
-            token: token.unwrap_or_default(),
-        })
-    };
+    let answer = |new, row: SessionRow| Ok(Born { new, row });
     // Said by the store and not behind it: a client that hangs up ends its
     // handler, and between the lease and the driver there must be no end.
     let take = |row: &SessionRow, events: &[Arc<Logged>]| {

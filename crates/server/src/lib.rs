@@ -7,6 +7,7 @@
 //! * [`files`] makes the files of sandboxes safe, puts them to sleep and brings
 //!   them back.
 //! * [`engines`] gives other people's engines a sandbox of their own.
+//! * [`client_tokens`] make and know what opens one session to a client.
 //! * [`gate`] gives sandboxes their passes and sealed tokens.
 //! * [`begin`] makes sessions, whoever wishes for one.
 //! * [`delivery`] tells receivers of webhooks what the log says.
@@ -25,6 +26,7 @@ pub mod app;
 pub mod begin;
 pub mod caps;
 pub mod cli;
+pub mod client_tokens;
 pub mod clock;
 pub mod config;
 pub mod delivery;

@@ -1,4 +1,4 @@
-//! Making a session: row, pinned configuration, first facts, lease, token and
+//! Making a session: row, pinned configuration, first facts, lease and
 //! the answer to a repeated request, all in one transaction.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::sessions::{self, Created, NewSession, SessionRow};
 use crate::{
     Begins, Birth, Error, Logged, Once, Origin, Projection, Store, Wake, destinations, hearing,
-    leases, lineage, outbox, projection, schedules, texts, tokens,
+    leases, lineage, outbox, projection, schedules, texts,
 };
 
 const ONCE: &str = "INSERT INTO onces (org, scope, key, request, session) VALUES ($1, $2, $3, $4, $5) \
@@ -176,9 +176,6 @@ impl Birthing {
         let row = insert(tx, &new, birth.as_ref(), facts.len()).await?;
         facts.write(tx).await?;
         listen(tx, &new, told_of, &facts).await?;
-        if let Some(token) = &new.token {
-            tokens::insert(tx, &new.org, &new.id, token).await?;
-        }
         let wake = Wake {
             session: row.id.clone(),
             head: row.head,
@@ -201,9 +198,6 @@ impl Birthing {
         let row = Box::new(sessions::read(row.ok_or(Error::NotFound)?)?);
         if !same {
             return Ok(Created::Conflict(row));
-        }
-        if let Some(token) = &self.new.token {
-            tokens::insert(tx, org, session, token).await?;
         }
         Ok(Created::Replay(row))
     }

@@ -24,7 +24,6 @@ const BURY: &str = "INSERT INTO tombstones (session, org, agent, root, head, cre
     COALESCE((SELECT l.source FROM lineage l WHERE l.session = s.id AND l.from_seq = 1), s.id), \
     s.head, s.created, $1 FROM sessions s WHERE s.org = $2 AND s.id = $3";
 const SESSION: &str = "DELETE FROM sessions WHERE id = $1";
-const TOKENS: &str = "DELETE FROM client_tokens WHERE session = $1";
 // Ancestors that were erased before may have waited for this fork alone.
 const REOPEN: &str = "UPDATE tombstones SET done = NULL WHERE session IN \
     (SELECT source FROM lineage WHERE session = $1)";
@@ -57,8 +56,8 @@ struct Grave {
 }
 
 impl Store {
-    /// Erases a session. When this returns nobody finds it any more, its tokens
-    /// open nothing, and whoever drives it is fenced. That takes as long for any
+    /// Erases a session. When this returns nobody finds it any more, also
+    /// by its tokens, and whoever drives it is fenced. That takes as long for any
     /// log; what was kept of it, except what its forks read, is taken away by
     /// [`Store::bury`], for which this rings.
     ///
@@ -197,7 +196,7 @@ async fn hide(
         return Err(Error::NotFound);
     }
     reserve::use_up(tx, &session).await?;
-    for sql in [SESSION, TOKENS, DESTINATIONS, homes::ERASE, REOPEN, LINEAGE] {
+    for sql in [SESSION, DESTINATIONS, homes::ERASE, REOPEN, LINEAGE] {
         tx.exec(sql, &values![&session]).await?;
     }
     let wake = Wake {
@@ -223,7 +222,6 @@ pub(crate) fn queries() -> Vec<String> {
     let own = [
         BURY,
         SESSION,
-        TOKENS,
         DESTINATIONS,
         DELIVERIES,
         REOPEN,

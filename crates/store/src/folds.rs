@@ -14,7 +14,6 @@ use crate::{Error, Store};
 /// How hard to compress: quick, because a turn may wait for it.
 const LEVEL: i32 = 1;
 
-const OWNER: &str = "SELECT org FROM sessions WHERE id = $1";
 const PUT: &str = "INSERT INTO folds (session, seq, blob) SELECT s.id, $1, $2 FROM sessions s WHERE s.id = $3 \
     ON CONFLICT (session, seq) DO UPDATE SET blob = excluded.blob";
 const NUMBERS: &str = "SELECT seq FROM folds WHERE session = $1 ORDER BY seq DESC";
@@ -38,7 +37,7 @@ impl Store {
     /// [`Error::NotFound`] if there is no such session; as every write.
     pub async fn keep_fold(&self, session: &str, seq: u64, fold: Vec<u8>) -> Result<(), Error> {
         let key = format!("{session}/fold-{seq}-{:08x}", rand::random::<u32>());
-        let seal = self.data_key(&self.owner(session).await?).await?;
+        let seal = self.data_key(&self.org_of(session).await?).await?;
         let sealed = seal.aside(key.clone(), move |seal, key| {
             let small = zstd::bulk::compress(&fold, LEVEL).map_err(unreadable)?;
             seal.seal(place(key), &small).map(Bytes::from)
@@ -68,7 +67,7 @@ impl Store {
             if rows.is_empty() {
                 continue;
             }
-            let seal = self.data_key(&self.owner(session).await?).await?;
+            let seal = self.data_key(&self.org_of(session).await?).await?;
             for mut row in rows {
                 let (seq, key) = (row.count()?, row.text()?);
                 match self.fold(&seal, &key).await {
@@ -101,11 +100,6 @@ impl Store {
             }
         }
         Ok(state)
-    }
-
-    async fn owner(&self, session: &str) -> Result<String, Error> {
-        let row = self.db().row(OWNER, values![session]).await?;
-        row.ok_or(Error::NotFound)?.text()
     }
 
     async fn fold(&self, seal: &Seal, key: &str) -> Result<Vec<u8>, Error> {
@@ -157,7 +151,7 @@ fn unreadable(error: impl std::fmt::Display) -> Error {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [OWNER, NUMBERS, DROP, NEAREST].map(str::to_owned).into()
+    [NUMBERS, DROP, NEAREST].map(str::to_owned).into()
 }
 
 #[cfg(test)]

@@ -25,7 +25,6 @@
 //! | `events` | a fact | (session, seq) |
 //! | `onces` | a request that must not take effect twice, and the session it made | (org, scope, key) |
 //! | `message_keys` | a message that must not be said twice, and the fact it became | (session, key) |
-//! | `client_tokens` | a token for one session: its SHA-256 | hash |
 //! | `hooks` | an address that starts sessions of an agent: the SHA-256 of its token | id; hash; (agent, name) while not revoked |
 //! | `destinations` | who is told of a session's facts, with a sealed secret, and who sends to it right now | id |
 //! | `deliveries` | the outbox: a fact that a destination is told, and how far that came | (destination, seq) |
@@ -93,7 +92,6 @@ mod tally;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod texts;
-mod tokens;
 mod turns;
 mod usage;
 mod vault;
@@ -137,7 +135,6 @@ pub use stats::Stats;
 pub use store::Store;
 pub use sweep::Swept;
 pub use tally::Tally;
-pub use tokens::{NewToken, Scopes, TokenRow};
 pub use turns::Turn;
 pub use usage::{UsageBy, UsageRow};
 pub use vault::MasterKey;

@@ -6,7 +6,7 @@ use session::{Draft, Frozen, Millis, State};
 
 use crate::db::{Row, Value, values};
 use crate::{
-    Cursor, Error, Fire, Listed, Logged, NewDestination, NewToken, Origin, Page, Projection, Store,
+    Cursor, Error, Fire, Listed, Logged, NewDestination, Origin, Page, Projection, Store,
     projection,
 };
 
@@ -35,8 +35,6 @@ pub struct NewSession {
     pub birth: Option<Birth>,
     /// What is written too if it is born with its lease: its turn has begun.
     pub begins: Option<Begins>,
-    /// A client token to be made with it (or for the session found instead).
-    pub token: Option<NewToken>,
     /// What it is forked from; its first facts then follow that one's.
     pub origin: Option<Origin>,
     /// Who is told of all its facts by webhook.

@@ -1,5 +1,5 @@
 //! The sweep: what nobody needs any more goes. It collects
-//! old checkpoints and what a crash left behind, and clears away what expired.
+//! old checkpoints and what a crash left behind.
 //! It looks at what changed, not at everything there is; each step may fail and
 //! is taken again by the next sweep, on this node or another.
 
@@ -24,8 +24,6 @@ pub struct Swept {
     pub blobs: u64,
     /// Prompts that no session has any more.
     pub prompts: u64,
-    /// Client tokens that had expired.
-    pub tokens: u64,
     /// Rows of nodes that are long dead.
     pub nodes: u64,
     /// Reservations that nobody came to settle.
@@ -110,7 +108,6 @@ impl Store {
 
     async fn sweep_rows(&self, now: Millis, swept: &mut Swept) -> Result<(), Error> {
         swept.prompts = self.sweep_texts(now).await?;
-        swept.tokens = self.clear_tokens(now).await?;
         swept.nodes = self
             .db()
             .change(move |tx| leases::forget(tx, now).boxed())

@@ -10,16 +10,13 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use session::Millis;
-use store::{Scopes, TokenRow};
 
 use super::problem::{Code, Problem};
 use super::query::At;
 use super::request::Seen;
 use crate::app::App;
+use crate::client_tokens::{self, Grant, Scopes};
 use crate::clock;
-
-/// What client tokens begin with.
-pub const TOKEN_PREFIX: &str = "ct_";
 
 /// An org, by its API key: every route.
 #[derive(Debug)]
@@ -48,7 +45,7 @@ pub struct Steers {
 /// Who a credential belongs to.
 enum Caller {
     Org(String),
-    Client(TokenRow),
+    Client { org: String, grant: Grant },
 }
 
 impl FromRequestParts<App> for Org {
@@ -57,7 +54,7 @@ impl FromRequestParts<App> for Org {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match caller(parts, app, false).await? {
             Caller::Org(org) => Ok(Self(org)),
-            Caller::Client(_) => Err(forbidden(
+            Caller::Client { .. } => Err(forbidden(
                 "a client token does not open this route; use an API key",
             )),
         }
@@ -100,13 +97,13 @@ async fn door(
     let session = first(parts, app).await?;
     match caller {
         Caller::Org(org) => Ok((org, session, None)),
-        Caller::Client(token) if token.session != session => {
+        Caller::Client { grant, .. } if grant.session != session => {
             Err(forbidden("this client token is for another session"))
         }
-        Caller::Client(token) if !allows(token.scopes) => Err(forbidden(&format!(
+        Caller::Client { grant, .. } if !allows(grant.scopes) => Err(forbidden(&format!(
             "this client token lacks the scope `{scope}`"
         ))),
-        Caller::Client(token) => Ok((token.org, session, Some(token.expires))),
+        Caller::Client { org, grant } => Ok((org, session, Some(grant.expires))),
     }
 }
 
@@ -122,7 +119,7 @@ async fn first(parts: &mut Parts, app: &App) -> Result<String, Problem> {
 async fn caller(parts: &Parts, app: &App, in_query: bool) -> Result<Caller, Problem> {
     let caller = match (credential(&parts.headers)?, query_token(parts)) {
         (Some(text), _) => known(app, text).await?,
-        (None, Some(token)) if in_query && token.starts_with(TOKEN_PREFIX) => {
+        (None, Some(token)) if in_query && token.starts_with(client_tokens::MARK) => {
             known(app, &token).await?
         }
         (None, Some(_)) if in_query => {
@@ -134,8 +131,7 @@ async fn caller(parts: &Parts, app: &App, in_query: bool) -> Result<Caller, Prob
     };
     if let Some(seen) = parts.extensions.get::<Seen>() {
         let org = match &caller {
-            Caller::Org(org) => org,
-            Caller::Client(token) => &token.org,
+            Caller::Org(org) | Caller::Client { org, .. } => org,
         };
         seen.org(org);
     }
@@ -144,15 +140,23 @@ async fn caller(parts: &Parts, app: &App, in_query: bool) -> Result<Caller, Prob
 
 async fn known(app: &App, text: &str) -> Result<Caller, Problem> {
     let now = clock::now();
-    if text.starts_with(TOKEN_PREFIX) {
-        let token = app.store.token(text, now).await?;
-        return token
-            .map(Caller::Client)
-            .ok_or_else(|| unauthorized("this client token is unknown or expired"));
+    if text.starts_with(client_tokens::MARK) {
+        return client(app, text, now).await;
     }
     let key = app.store.authenticate(text, now).await?;
     key.map(|key| Caller::Org(key.org))
         .ok_or_else(|| unauthorized("this API key is unknown or revoked"))
+}
+
+/// The client that a token makes of its bearer, as long as there is its session.
+async fn client(app: &App, token: &str, now: Millis) -> Result<Caller, Problem> {
+    let unknown = || unauthorized("this client token is unknown or expired");
+    let grant = app.client_tokens.grant(token, now).ok_or_else(unknown)?;
+    match app.store.org_of(&grant.session).await {
+        Ok(org) => Ok(Caller::Client { org, grant }),
+        Err(store::Error::NotFound) => Err(unknown()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The credential in the headers: `Authorization: Bearer …` or `X-API-Key: …`.

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{ServeError, outward};
 use crate::app::{App, Parts};
+use crate::client_tokens::ClientTokens;
 use crate::clock;
 use crate::config::Config;
 use crate::engines::{self, Graves, Yard};
@@ -55,6 +56,7 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
     let outward = outward::open(&config, &store).await?;
     let gate = outward.gate;
     let tokens = Tokens::open(&store).await?;
+    let client_tokens = ClientTokens::open(&store).await?;
     let (tell, heard) = mpsc::channel(HEARD);
     let passes = Arc::new(Passes::new(store.clone(), tokens, tell));
     let ways = outward::Ways::new(gate.clone(), Arc::clone(&passes));
@@ -84,6 +86,7 @@ pub(super) async fn build(config: Config) -> Result<Built, ServeError> {
         graves,
         gate,
         passes,
+        client_tokens,
         post: outward.post,
         files: crate::files::Files::default(),
         alone,

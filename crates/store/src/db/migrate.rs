@@ -6,7 +6,7 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 10] = [
+pub(super) const STEPS: [(&str, &str); 11] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
     ("policy", include_str!("../../migrations/0003_policy.sql")),
@@ -26,6 +26,10 @@ pub(super) const STEPS: [(&str, &str); 10] = [
         include_str!("../../migrations/0009_unused_prompts.sql"),
     ),
     ("homes", include_str!("../../migrations/0010_homes.sql")),
+    (
+        "signed_tokens",
+        include_str!("../../migrations/0011_signed_tokens.sql"),
+    ),
 ];
 
 const TABLE: &str =

@@ -6,12 +6,10 @@ use rusqlite::Connection;
 
 use super::migrate::STEPS;
 use super::sqlite;
-use crate::{
-    agents, birth, credentials, events, keys, leases, orgs, sessions, stats, tokens, turns,
-};
+use crate::{agents, birth, credentials, events, keys, leases, orgs, sessions, stats, turns};
 
 /// Statements that may read a whole table or sort, and why.
-const MAY: [(&str, &str); 12] = [
+const MAY: [(&str, &str); 11] = [
     (
         "(SELECT COUNT(*) FROM credentials)",
         "counts that an operator asks for by hand",
@@ -46,10 +44,6 @@ const MAY: [(&str, &str); 12] = [
     (
         "COUNT(*), MIN(created) FROM deliveries",
         "counts for metrics read one index, which holds what waits alone",
-    ),
-    (
-        "IN (SELECT hash FROM client_tokens WHERE expires",
-        "the list is at most four long",
     ),
 ];
 
@@ -108,7 +102,6 @@ fn all() -> Vec<String> {
         crate::sweep::queries(),
         crate::tally::queries(),
         crate::texts::queries(),
-        tokens::queries(),
         turns::queries(),
         crate::usage::queries(),
         crate::vault_status::queries(),

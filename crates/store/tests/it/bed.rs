@@ -152,7 +152,6 @@ pub fn new(id: &str) -> NewSession {
         project: project(1, true),
         birth: None,
         begins: None,
-        token: None,
         origin: None,
         destinations: Vec::new(),
         fire: None,

@@ -1,8 +1,8 @@
 //! Making sessions: what is kept, requests that are made once, births with a
-//! lease and with a token.
+//! lease.
 
 use session::{Frozen, Millis};
-use store::{Begins, Birth, Created, Error, NewSession, NewToken, Once, Quota, Scopes, SessionRow};
+use store::{Begins, Birth, Created, Error, NewSession, Once, Quota, SessionRow};
 
 use crate::bed::{Bed, ORG, both, draft, new, project, seqs};
 
@@ -13,7 +13,6 @@ both!(
     one_of_many_equal_requests_makes_it,
     a_birth_brings_the_lease,
     a_turn_begins_with_a_birth_only_if_that_brings_the_lease,
-    a_birth_brings_a_token,
 );
 
 fn made(created: Created) -> SessionRow {
@@ -86,24 +85,10 @@ fn once(id: &str, request: &str) -> NewSession {
 async fn the_same_request_finds_the_same_session(bed: Bed) {
     let store = bed.open().await;
     made(store.create_session(once("ses_1", "a")).await.unwrap());
-    let token = token("ct_2");
-    let again = NewSession {
-        token: Some(token),
-        ..once("ses_2", "a")
-    };
-    match store.create_session(again).await.unwrap() {
+    match store.create_session(once("ses_2", "a")).await.unwrap() {
         Created::Replay(row) => assert_eq!(row.id, "ses_1"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(
-        store
-            .token("ct_2", Millis(0))
-            .await
-            .unwrap()
-            .unwrap()
-            .session,
-        "ses_1"
-    );
     match store.create_session(once("ses_3", "b")).await.unwrap() {
         Created::Conflict(row) => assert_eq!(row.id, "ses_1"),
         other => panic!("{other:?}"),
@@ -217,42 +202,4 @@ async fn a_turn_begins_with_a_birth_only_if_that_brings_the_lease(bed: Bed) {
             |events: &[std::sync::Arc<store::Logged>]| events.iter().map(event).collect::<Vec<_>>();
         assert_eq!(of(&read), of(&events), "{id}");
     }
-}
-
-fn token(token: &str) -> NewToken {
-    NewToken {
-        token: token.to_owned(),
-        scopes: Scopes {
-            read: true,
-            steer: false,
-        },
-        expires: Millis(9000),
-    }
-}
-
-async fn a_birth_brings_a_token(bed: Bed) {
-    let store = bed.open().await;
-    let asked = NewSession {
-        token: Some(token("ct_1")),
-        drafts: vec![draft("a"), draft("b")],
-        project: project(2, true),
-        ..new("ses_1")
-    };
-    let row = made(store.create_session(asked).await.unwrap());
-    assert_eq!(row.head, 2);
-    let found = store.token("ct_1", Millis(8999)).await.unwrap().unwrap();
-    assert_eq!((found.org.as_str(), found.session.as_str()), (ORG, "ses_1"));
-    assert_eq!(
-        found.scopes,
-        Scopes {
-            read: true,
-            steer: false
-        }
-    );
-    assert_eq!(
-        store.token("ct_1", Millis(9000)).await.unwrap(),
-        None,
-        "expired"
-    );
-    assert_eq!(store.token("ct_", Millis(0)).await.unwrap(), None);
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use secrecy::SecretString;
 use session::{Draft, Millis, Tokens, Usd};
 use store::{
-    Amount, Append, Cap, Database, Dedupe, Error, EventQuery, NewDestination, NewSession, NewToken,
-    Once, Origin, Page, Quota, Scopes, SessionFilter, Store, Tally, UsageBy,
+    Amount, Append, Cap, Database, Dedupe, Error, EventQuery, NewDestination, NewSession, Once,
+    Origin, Page, Quota, SessionFilter, Store, Tally, UsageBy,
 };
 
 use crate::bed::{Bed, both, draft, new, next, project, seqs};
@@ -28,7 +28,6 @@ both!(
 );
 
 const CANARY: &str = "c4n4ry";
-const TOKEN: &str = "ct_of_a_session";
 
 fn bulky(text: &str) -> Draft {
     Draft {
@@ -49,14 +48,6 @@ fn cap() -> Cap {
 
 /// A session that has something everywhere; its piece.
 async fn full(store: &Store, org: &str, id: &str) -> String {
-    let token = NewToken {
-        token: format!("{TOKEN} {id}"),
-        scopes: Scopes {
-            read: true,
-            steer: true,
-        },
-        expires: Millis(99_000),
-    };
     let wish = NewSession {
         org: org.to_owned(),
         key: Some(format!("{CANARY} {id}")),
@@ -67,7 +58,6 @@ async fn full(store: &Store, org: &str, id: &str) -> String {
         }),
         metadata: Some(format!("{{\"x\":\"{CANARY}\"}}")),
         drafts: vec![bulky("birth")],
-        token: Some(token),
         destinations: vec![NewDestination {
             url: format!("https://{CANARY}.example/"),
             secret: Some(SecretString::from(CANARY)),
@@ -218,8 +208,11 @@ async fn it_is_gone_at_once_for_everyone(bed: Bed) {
     store.erase(&org, "ses_1", Millis(3000)).await.unwrap();
 
     assert!(matches!(follow.next().await, Err(Error::NotFound)));
-    let token = format!("{TOKEN} ses_1");
-    assert_eq!(store.token(&token, Millis(3000)).await.unwrap(), None);
+    let owner = store.org_of("ses_1").await;
+    assert!(
+        matches!(owner, Err(Error::NotFound)),
+        "its tokens open nothing"
+    );
     let driver = Append {
         epoch: Some(1),
         ..next("ses_1", 3)

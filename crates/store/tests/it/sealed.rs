@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use session::Millis;
-use store::{Database, Error, NewCredential, NewSecret, NewSession, NewToken, Scopes, Store};
+use store::{Database, Error, NewCredential, NewSecret, Store};
 
 use crate::bed::{Bed, both, new};
 
@@ -13,7 +13,6 @@ both!(
 );
 
 const KEY: &str = "osb_5ecre7000000000000000000000000000000000000000000000000000000key1";
-const TOKEN: &str = "ct_5ecre7t0ken";
 const VALUE: &str = "sk-5ecre7-value";
 const SANDBOX: &str = "5ecre7-for-5andboxes-z9y8";
 const INSTALL: &str = "5ecre7-of-the-whole-installation";
@@ -43,21 +42,7 @@ async fn filled(store: &Store) -> String {
         .install_secret("tokens", || INSTALL.into())
         .await
         .unwrap();
-    let token = NewToken {
-        token: TOKEN.to_owned(),
-        scopes: Scopes {
-            read: true,
-            steer: true,
-        },
-        expires: Millis(9000),
-    };
-    store
-        .create_session(NewSession {
-            token: Some(token),
-            ..new("ses_1")
-        })
-        .await
-        .unwrap();
+    store.create_session(new("ses_1")).await.unwrap();
     org
 }
 
@@ -87,7 +72,7 @@ async fn no_secret_lies_in_the_clear(bed: Bed) {
             .any(|window| window == text.as_bytes())
     };
     assert!(holds(&org), "this is where things are kept");
-    for secret in [KEY, TOKEN, VALUE, SANDBOX, &SANDBOX[21..], INSTALL] {
+    for secret in [KEY, VALUE, SANDBOX, &SANDBOX[21..], INSTALL] {
         assert!(!holds(secret), "{secret}");
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert!(!holds(&hex), "{secret} as hex");

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use session::Millis;
-use store::{Append, NewSession, NewToken, Origin, Scopes, Store};
+use store::{Append, NewSession, Origin, Store};
 
 use crate::bed::{Bed, both, new, next, project};
 use crate::checkpoints::{checkpoint, of, org};
@@ -10,7 +10,6 @@ use crate::checkpoints::{checkpoint, of, org};
 both!(
     old_checkpoints_go_and_those_of_forks_stay,
     what_nobody_names_goes_when_it_is_old,
-    expired_tokens_go,
 );
 
 const HOUR: i64 = 3600 * 1000;
@@ -91,23 +90,4 @@ async fn what_nobody_names_goes_when_it_is_old(bed: Bed) {
         assert_eq!(found, there, "after {hours} hours");
         assert!(store.piece_get(&org, &named).await.is_ok());
     }
-}
-
-async fn expired_tokens_go(bed: Bed) {
-    let store = bed.open().await;
-    let org = org(&store).await;
-    of(&store, &org, "ses_1").await;
-    for n in 0..3 {
-        let token = NewToken {
-            token: format!("ct_{n}"),
-            scopes: Scopes {
-                read: true,
-                steer: false,
-            },
-            expires: Millis(1000 + n),
-        };
-        store.create_token(&org, "ses_1", token).await.unwrap();
-    }
-    assert_eq!(store.sweep(Millis(1001), 1).await.unwrap().tokens, 2);
-    assert!(store.token("ct_2", Millis(1001)).await.unwrap().is_some());
 }

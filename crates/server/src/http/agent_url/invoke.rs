@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 use super::{address, ask, exact, nothing_here, once};
 use crate::app::App;
 use crate::begin::Wish;
-use crate::clock;
 use crate::http::auth::Org;
 use crate::http::problem::{ErrorEnvelope, Problem, named};
 use crate::http::query::At;
@@ -72,11 +71,8 @@ pub(super) async fn invoke(
     let agent = agent.map_err(named("agent", &id))?;
     let asked = ask::read(request, &["idempotency-key"], false).await?;
     let once = once::once(asked.key, "agent_url", &id, &asked.payload);
-    let token = tokens::usual(clock::now());
-    let opens = token.token.clone();
     if let Some(row) = once::before(&app, &org, once.as_ref()).await? {
-        app.store.create_token(&org, &row.id, token).await?;
-        return Ok(receipt(&app, row, opens, true));
+        return Ok(receipt(&app, row, true));
     }
     let first = Command::Request {
         payload: asked.payload,
@@ -84,23 +80,18 @@ pub(super) async fn invoke(
     };
     let mut wish = Wish::new(org, agent, first);
     wish.once = once;
-    wish.token = Some(token);
     let born = once::begun(&app, wish).await?;
-    Ok(receipt(&app, born.row, born.token, !born.new))
+    Ok(receipt(&app, born.row, !born.new))
 }
 
-fn receipt(
-    app: &App,
-    row: SessionRow,
-    client_token: String,
-    replayed: bool,
-) -> (StatusCode, Json<Invoked>) {
+fn receipt(app: &App, row: SessionRow, replayed: bool) -> (StatusCode, Json<Invoked>) {
     let at = |what: &str| format!("{}/v3/sessions/{}/{what}", app.config.node.url(), row.id);
     let links = Links {
         events: at("events"),
         messages: at("messages"),
     };
     let invoked = Invoked {
+        client_token: tokens::usual(app, &row.id),
         request_id: once::receipt(&row.id),
         links,
         session: InvokedSession {
@@ -108,7 +99,6 @@ fn receipt(
             status: row.status,
             head: row.head,
         },
-        client_token,
         replayed,
     };
     (StatusCode::ACCEPTED, Json(invoked))

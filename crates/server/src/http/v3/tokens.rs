@@ -1,21 +1,18 @@
-//! Client tokens (contract v3 §12): each opens one session, for a while, to
-//! somebody who must not have the org's key. Only a hash is kept.
+//! Making client tokens (contract v3 §12); what one is: `crate::client_tokens`.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use session::Millis;
-use store::{NewToken, Scopes};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::client_tokens::{Grant, Scopes};
 use crate::clock;
-use crate::http::auth::{Org, TOKEN_PREFIX};
+use crate::http::auth::Org;
 use crate::http::json::MaybeSent;
 use crate::http::problem::{ErrorEnvelope, Problem, named};
 use crate::http::query::At;
@@ -66,41 +63,36 @@ async fn mint(
     MaybeSent(sent): MaybeSent,
 ) -> Result<(StatusCode, Json<MintedToken>), Problem> {
     let wanted: MintToken = sent.parse()?;
-    let token = fresh(scopes(wanted.scopes)?, wanted.ttl, clock::now());
-    app.store
-        .create_token(&org, &session, token.clone())
-        .await
-        .map_err(named("session", &session))?;
-    let allowed = [("read", token.scopes.read), ("steer", token.scopes.steer)];
+    let scopes = scopes(wanted.scopes)?;
+    let owner = app.store.org_of(&session).await;
+    if owner.map_err(named("session", &session))? != org {
+        return Err(Problem::missing("session", &session));
+    }
+    let grant = grant(&session, scopes, wanted.ttl, clock::now());
+    let token = app.client_tokens.token(&grant);
+    let allowed = [("read", scopes.read), ("steer", scopes.steer)];
     let minted = MintedToken {
-        client_token: token.token.clone(),
-        token: token.token,
+        client_token: token.clone(),
+        token,
         scopes: allowed
             .into_iter()
             .filter_map(|(name, allowed)| allowed.then_some(name))
             .collect(),
-        expires_at: clock::rfc3339(token.expires),
+        expires_at: clock::rfc3339(grant.expires),
     };
     Ok((StatusCode::CREATED, Json(minted)))
 }
 
-/// A new token that allows everything a token can, for the usual time.
-pub(in crate::http) fn usual(now: Millis) -> NewToken {
-    fresh(
-        Scopes {
-            read: true,
-            steer: true,
-        },
-        None,
-        now,
-    )
+/// A token that allows everything a token can, for the usual time from now.
+pub(in crate::http) fn usual(app: &App, session: &str) -> String {
+    app.client_tokens
+        .token(&grant(session, Scopes::ALL, None, clock::now()))
 }
 
-fn fresh(scopes: Scopes, ttl: Option<i64>, now: Millis) -> NewToken {
-    let random: [u8; 32] = rand::random();
+fn grant(session: &str, scopes: Scopes, ttl: Option<i64>, now: Millis) -> Grant {
     let lasts = ttl.unwrap_or(LASTS).clamp(RANGE.0, RANGE.1);
-    NewToken {
-        token: format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random)),
+    Grant {
+        session: session.to_owned(),
         scopes,
         expires: now.plus(lasts * 1000),
     }
@@ -108,10 +100,7 @@ fn fresh(scopes: Scopes, ttl: Option<i64>, now: Millis) -> NewToken {
 
 fn scopes(names: Option<Vec<String>>) -> Result<Scopes, Problem> {
     let Some(names) = names else {
-        return Ok(Scopes {
-            read: true,
-            steer: true,
-        });
+        return Ok(Scopes::ALL);
     };
     let mut scopes = Scopes {
         read: false,
@@ -151,27 +140,9 @@ mod tests {
             (Some(-5), 60),
             (Some(i64::MAX), 86_400),
         ] {
-            let token = fresh(
-                Scopes {
-                    read: true,
-                    steer: false,
-                },
-                ttl,
-                Millis(0),
-            );
-            assert_eq!(token.expires, Millis(seconds * 1000), "{ttl:?}");
+            let grant = grant("ses_1", Scopes::ALL, ttl, Millis(0));
+            assert_eq!(grant.expires, Millis(seconds * 1000), "{ttl:?}");
         }
-    }
-
-    #[test]
-    fn a_token_is_url_safe_long_and_never_the_same() {
-        let (one, two) = (usual(Millis(0)).token, usual(Millis(0)).token);
-        assert_ne!(one, two);
-        assert!(one.starts_with("ct_") && one.len() == 46, "{}", one.len());
-        assert!(
-            one.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-        );
     }
 
     #[test]

@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 use super::object::SessionObject;
 use crate::app::App;
 use crate::begin::{Born, Wish, begin};
-use crate::clock;
 use crate::http::field::{Object, need, short};
 use crate::http::json::Sent;
 use crate::http::problem::{Code, Problem};
@@ -98,13 +97,12 @@ pub async fn create(
     wish.once = once;
     wish.metadata = metadata;
     wish.destinations = destinations(app, wanted.webhook, wanted.destinations)?;
-    wish.token = Some(tokens::usual(clock::now()));
-    let Born { new, row, token } = begin(app, wish).await?;
+    let Born { new, row } = begin(app, wish).await?;
     Ok((
         made(new),
         Json(CreatedSession {
+            client_token: tokens::usual(app, &row.id),
             session: SessionObject::show(app, row),
-            client_token: token,
         }),
     ))
 }

@@ -112,7 +112,6 @@ pub async fn fork(
         drafts,
         birth: None,
         begins: None,
-        token: Some(tokens::usual(now)),
         origin: Some(Origin {
             session: from,
             seq: at,
@@ -121,12 +120,12 @@ pub async fn fork(
         fire: None,
     };
     let runs = !state.phase().at_rest();
-    let Born { new, row, token } = born(app, new, runs).await?;
+    let Born { new, row } = born(app, new, runs).await?;
     Ok((
         create::made(new),
         Json(ForkedSession {
+            client_token: tokens::usual(app, &row.id),
             session: SessionObject::show(app, row),
-            client_token: token,
             files: files.map(|files| ForkedFiles {
                 checkpoint_id: files.id,
                 seq: files.seq,
