@@ -169,7 +169,9 @@ impl Receipt {
                     ));
                 }
                 Exhausted::Pids { limit } => {
-                    parts.push(format!("too many processes, limit {limit}"));
+                    parts.push(format!(
+                        "too many processes, limit {limit}; what was left running has been ended"
+                    ));
                 }
                 Exhausted::Disk { limit } => {
                     parts.push(format!("disk full, limit {}", size(*limit)));
@@ -274,7 +276,9 @@ mod tests {
             (
                 Some(KillReason::TimedOut),
                 vec![Exhausted::Pids { limit: 9 }],
-                Some("killed: timed out after 40 ms; too many processes, limit 9"),
+                Some(
+                    "killed: timed out after 40 ms; too many processes, limit 9; what was left running has been ended",
+                ),
             ),
             (
                 None,

@@ -3,7 +3,8 @@
 //! The command's output is read until the command itself has ended, not until
 //! the pipe closes: what it left running in the background may hold that open
 //! for ever. Such leftovers live on, their output is read and thrown away, and
-//! they can still be killed by the exec's id.
+//! they can still be killed by the exec's id. Where the command met the limit of
+//! processes they do not: nothing else could be started beside them.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +34,7 @@ pub struct Run {
     grown: watch::Sender<u64>,
     done: watch::Sender<Option<Arc<Receipt>>>,
     stop: watch::Sender<bool>,
-    tree: Tree,
+    tree: Arc<Tree>,
 }
 
 /// What its task needs besides the run.
@@ -60,7 +61,7 @@ impl Run {
             grown: watch::Sender::new(0),
             done: watch::Sender::new(None),
             stop: watch::Sender::new(false),
-            tree,
+            tree: Arc::new(tree),
         }
     }
 
@@ -121,6 +122,12 @@ impl Run {
         self.tree.raze(reaper).await;
     }
 
+    /// Everything it started.
+    #[must_use]
+    pub fn tree(&self) -> Arc<Tree> {
+        Arc::clone(&self.tree)
+    }
+
     fn push(&self, bytes: &[u8]) {
         let kept = {
             let mut output = self.output();
@@ -173,11 +180,13 @@ impl Run {
                 }
             }
         };
-        if killed.is_some() {
+        let met = gauge.met_since(follow.before);
+        let crowded = met.iter().any(|met| matches!(met, Exhausted::Pids { .. }));
+        if killed.is_some() || crowded {
             self.tree.raze(reaper).await;
         }
         open = open && self.drain(&follow.pipe, &mut buf);
-        self.conclude(ended, killed, gauge.met_since(follow.before));
+        self.conclude(ended, killed, met);
         open.then_some(follow.pipe)
     }
 

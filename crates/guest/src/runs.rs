@@ -3,6 +3,7 @@
 //! This is where "at most once" is kept: an id is entered before its effect
 //! begins, and its name outlives its result.
 
+mod left;
 mod start;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -20,6 +21,8 @@ use crate::gauge::Gauge;
 use crate::reap::Reaper;
 use crate::request::Answer;
 use crate::run::{Run, discard};
+
+use left::Left;
 
 /// Results kept until acknowledged; a caller who never does is stopped here.
 const MAX_UNACKED: usize = 1024;
@@ -50,6 +53,7 @@ pub struct Runs {
     reaper: Arc<Reaper>,
     names: Mutex<Names>,
     tasks: Mutex<JoinSet<()>>,
+    left: Arc<Left>,
     count: AtomicU64,
 }
 
@@ -77,6 +81,7 @@ impl Runs {
             reaper,
             names: Mutex::default(),
             tasks: Mutex::new(JoinSet::new()),
+            left: Arc::default(),
             count: AtomicU64::new(0),
         }
     }
@@ -110,9 +115,10 @@ impl Runs {
         drop(names);
         if let Some(follow) = follow {
             let (gauge, reaper) = (Arc::clone(&self.gauge), Arc::clone(&self.reaper));
-            let run = Arc::clone(&run);
+            let (run, left) = (Arc::clone(&run), Arc::clone(&self.left));
             self.spawn(async move {
                 let rest = run.follow(follow, &gauge, &reaper).await;
+                left.keep(run.tree());
                 drop(run);
                 if let Some(pipe) = rest {
                     discard(pipe).await;

@@ -59,6 +59,9 @@ impl Runs {
             }
             Err((code, why)) => {
                 let met = self.gauge.met_since(before);
+                if met.iter().any(|met| matches!(met, Exhausted::Pids { .. })) {
+                    self.left.end();
+                }
                 let met = met
                     .into_iter()
                     .filter(|m| !matches!(m, Exhausted::Memory { .. }));

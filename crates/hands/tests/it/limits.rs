@@ -1,6 +1,9 @@
 //! Limits: met, reported in clear words, and survived.
 
-use hands::{Exec, Exhausted, KillReason, Limits};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hands::{Exec, Exhausted, KillReason, Limits, Sandbox};
 
 use crate::support::{Bench, fresh, run, says, text};
 
@@ -103,6 +106,43 @@ async fn a_fork_bomb_ends_at_its_limit_and_at_its_timeout() {
     );
     assert_eq!(says(&sandbox, "echo fine").await, "fine");
     bench.end().await;
+}
+
+/// Leaves a process behind that a moment later starts as many as it can.
+const LEFT: &str = "python3 -c '
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(1)
+    try:
+        while True:
+            if os.fork() == 0: time.sleep(600)
+    except OSError: time.sleep(600)'; echo gone";
+
+#[tokio::test]
+async fn what_a_command_leaves_running_makes_no_sandbox_useless() {
+    let bench = small().await;
+    let sandbox = bench.sandbox("a").await;
+    // One that met the limit before it ended takes along what it started.
+    let receipt = run(&sandbox, "b() { b | b & }; b; sleep 1; echo done").await;
+    assert!(
+        receipt.exhausted.contains(&Exhausted::Pids { limit: 64 }),
+        "{receipt:?}"
+    );
+    assert_eq!(says(&sandbox, "echo fine").await, "fine");
+    // What was left before it met the limit goes when it leaves no room.
+    assert_eq!(says(&sandbox, LEFT).await, "gone");
+    until_it_ends_with(&sandbox, 126).await;
+    until_it_ends_with(&sandbox, 0).await;
+    assert_eq!(says(&sandbox, "echo fine").await, "fine");
+    bench.end().await;
+}
+
+/// Waits until a command ends so.
+async fn until_it_ends_with(sandbox: &Arc<dyn Sandbox>, code: i32) {
+    while run(sandbox, "true").await.exit_code != Some(code) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
