@@ -77,6 +77,8 @@ pub struct Born {
     /// The session. A new one is as it was asked for: that it runs by now its
     /// events tell.
     pub row: SessionRow,
+    /// Whether it has its place among the running ones, from its birth on.
+    pub runs: bool,
 }
 
 /// Begins a session, or finds the one that the same wish began before.
@@ -135,7 +137,7 @@ pub async fn born(app: &App, mut new: NewSession, runs: bool) -> Result<Born, Pr
     };
     let (place, birth) = place.unzip();
     new.birth = birth;
-    let answer = |new, row: SessionRow| Ok(Born { new, row });
+    let answer = |new, row: SessionRow, runs| Ok(Born { new, row, runs });
     // Said by the store and not behind it: a client that hangs up ends its
     // handler, and between the lease and the driver there must be no end.
     let take = |row: &SessionRow, events: &[Arc<Logged>]| {
@@ -145,11 +147,15 @@ pub async fn born(app: &App, mut new: NewSession, runs: bool) -> Result<Born, Pr
     };
     let created = Box::pin(app.store.create_session_and(new, take)).await;
     match created.map_err(unmade)? {
-        Created::New { row, events, .. } => {
+        Created::New {
+            row,
+            events,
+            leased,
+        } => {
             app.metrics.appended(events.len());
-            answer(true, *row)
+            answer(true, *row, leased)
         }
-        Created::Replay(row) => answer(false, *row),
+        Created::Replay(row) => answer(false, *row, false),
         Created::Conflict(row) => Err(Problem::new(
             Code::Conflict,
             format!(

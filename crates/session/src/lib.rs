@@ -15,6 +15,7 @@ pub mod cron;
 pub mod decide;
 pub mod duty;
 pub mod event;
+mod excerpt;
 pub mod fact;
 pub mod id;
 pub mod limits;
@@ -33,6 +34,7 @@ pub use config::{Caps, Cause, CauseKind, Egress, Frozen, OnInterrupt, Skill, Ski
 pub use decide::{Command, Decided, Refusal, decide};
 pub use duty::{Duty, duty};
 pub use event::{Actor, Draft, Event, Level};
+pub use excerpt::excerpt;
 pub use fact::Fact;
 pub use limits::Limits;
 pub use model::{ModelRef, Provider};

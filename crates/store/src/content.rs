@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use session::Draft;
 use session::event::Content;
+use session::{Draft, excerpt};
 
 use crate::blobs::Blobs;
 use crate::{Error, Store};
@@ -95,12 +95,13 @@ pub(crate) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The body with long texts cut and other large values left out.
+/// The body with the two ends of long texts, and without other large values.
 fn shortened(body: Map<String, Value>) -> Map<String, Value> {
-    let short = |(key, value)| match value {
+    let bytes = body.get("bytes").and_then(Value::as_u64);
+    let short = |(key, value): (String, Value)| match value {
         Value::String(text) if text.len() > LEFT => {
-            let cut = text.floor_char_boundary(LEFT);
-            Some((key, Value::String(format!("{}…", &text[..cut]))))
+            let all = bytes.filter(|_| key == "output").unwrap_or_default();
+            Some((key, Value::String(excerpt(&text, LEFT, all))))
         }
         Value::Object(_) | Value::Array(_) if json(&value).len() > LEFT => None,
         value => Some((key, value)),
@@ -117,9 +118,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shortened_body_keeps_what_is_small_and_the_start_of_what_is_long() {
+    fn a_shortened_body_keeps_what_is_small_and_both_ends_of_what_is_long() {
         let Value::Object(body) = json!({
-            "text": "é".repeat(LEFT), "n": 7, "small": {"a": 1}, "raw": vec!["x"; LEFT],
+            "text": "é".repeat(LEFT) + "end", "n": 7, "small": {"a": 1}, "raw": vec!["x"; LEFT],
         }) else {
             unreachable!()
         };
@@ -128,6 +129,6 @@ mod tests {
         assert_eq!(short["small"], json!({"a": 1}));
         assert!(!short.contains_key("raw"));
         let text = short["text"].as_str().unwrap();
-        assert!(text.len() <= LEFT + '…'.len_utf8() && text.ends_with("é…"));
+        assert!(text.len() < LEFT + 50 && text.starts_with("éé") && text.ends_with("éend"));
     }
 }

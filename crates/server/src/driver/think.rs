@@ -148,6 +148,7 @@ impl Run {
         let began = self.fold.state.head;
         let (turn, provider) = (self.turn_id(), self.frozen.model.provider);
         let (app, session, stage) = (self.app.clone(), self.session.clone(), self.stage.clone());
+        let wake = self.handle.wake.clone();
         let mut cut = std::pin::pin!(self.cut(began));
         let ended = loop {
             tokio::select! {
@@ -159,6 +160,8 @@ impl Run {
                         app.metrics.model_retry(provider);
                         let within = i64::try_from(*after_ms).ok();
                         stage.enter(What::Retry, within, "the model is asked again");
+                        // A long pause is told as it begins.
+                        wake.notify_one();
                     } else {
                         stage.leave();
                         points::passed("model.streaming");

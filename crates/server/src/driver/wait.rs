@@ -105,12 +105,19 @@ impl Run {
     /// Says what is waited on, once the wait lasts; once for each wait.
     async fn tell_wait(&mut self) -> Result<(), Stopped> {
         match self.waits() {
-            Some(wait) if clock::now().since(wait.since) >= lasting(&self.app.config) => {
+            Some(wait) if lasts(&wait, clock::now(), lasting(&self.app.config)) => {
                 self.commit(Command::Waiting(wait)).await
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a wait lasts: it has, or it is a pause that is known to.
+fn lasts(wait: &Waiting, now: Millis, enough: i64) -> bool {
+    let pause = wait.deadline.filter(|_| wait.what == What::Retry);
+    let until = pause.unwrap_or(now).max(now);
+    until.since(wait.since) >= enough
 }
 
 /// Milliseconds after which a wait lasts.

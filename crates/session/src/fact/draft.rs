@@ -8,7 +8,7 @@ use super::{Fact, Failure, Family, Message, Outcome, Receipt, TurnEnd, Voice};
 use crate::event::{Actor, Draft, INLINE, Level};
 use crate::transcript::{Call, Reply};
 use crate::usage::Tokens;
-use crate::{Limits, Waiting, id, tool};
+use crate::{Limits, Waiting, excerpt, id, tool};
 
 /// Bytes of a text that stand in an event's body where the whole does not.
 const SHOWN: usize = 24 * 1024;
@@ -262,7 +262,7 @@ fn done(receipt: &Receipt) -> Value {
         "tool": receipt.tool,
         "command": receipt.command,
         "summary": cut(text, SUMMARY),
-        "output": shown(text),
+        "output": ends(text, receipt.bytes),
         "bytes": receipt.bytes,
         "is_error": receipt.result.is_error,
     });
@@ -336,6 +336,12 @@ fn shown(text: &str) -> String {
         None => text.to_owned(),
         Some(text) => format!("{}…", &text[..text.floor_char_boundary(SHOWN)]),
     }
+}
+
+/// The output, or as much of its two ends as stands in a body; `all` bytes were
+/// written.
+fn ends(text: &str, all: u64) -> String {
+    long(text).map_or_else(|| text.to_owned(), |text| excerpt(text, SHOWN, all))
 }
 
 /// The text, or its first characters and an ellipsis.

@@ -22,16 +22,23 @@ fn fill(alphabet: &str, size: usize) -> String {
     text
 }
 
-/// Either the body shows all and nothing is attached, or it shows a beginning
-/// and all is attached.
+/// Either the body shows all and nothing is attached, or it shows a part (of output
+/// the two ends, of a message the beginning) and all is attached.
 fn check(draft: &Draft, field: &str, text: &str) {
     let shown = draft.body[field].as_str().unwrap();
     if text.len() <= INLINE {
         assert_eq!(shown, text);
         assert_eq!(draft.attached, None);
     } else {
-        let beginning = shown.strip_suffix('…').unwrap();
-        assert!(text.starts_with(beginning));
+        let parts = shown.split_once("\n[… ").map(|(head, rest)| {
+            let (count, tail) = rest.split_once(" bytes left out …]\n").unwrap();
+            let left_out: usize = count.parse().unwrap();
+            assert_eq!(head.len() + tail.len() + left_out, text.len());
+            (head, tail)
+        });
+        assert_eq!(parts.is_some(), field == "output");
+        let (head, tail) = parts.unwrap_or_else(|| (shown.strip_suffix('…').unwrap(), ""));
+        assert!(text.starts_with(head) && text.ends_with(tail));
         assert!(shown.len() <= INLINE && shown.len() > INLINE / 2);
         assert_eq!(draft.attached.as_deref(), Some(text.as_bytes()));
     }

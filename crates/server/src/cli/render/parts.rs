@@ -30,7 +30,16 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     }
     let tail = most / 3;
     let head = most - tail - 1;
-    let left_out = format!("… {} more lines …", lines.len() - head - tail);
+    // In what is left out here something may have been left out before.
+    let hidden = &lines[head..lines.len() - tail];
+    let gap = |line: &&str| line.starts_with("[… ") && line.ends_with(" bytes left out …]");
+    let left_out = match hidden.iter().find(|line| gap(line)) {
+        Some(gap) => format!(
+            "… {} more lines, and between them {gap} …",
+            hidden.len() - 1
+        ),
+        None => format!("… {} more lines …", hidden.len()),
+    };
     let shown = lines[..head]
         .iter()
         .copied()
@@ -112,6 +121,9 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         assert_eq!(shortened(&text, 6), "1\n2\n3\n… 15 more lines …\n19\n20");
+        let text = text.replace("\n9\n", "\n[… 7 bytes left out …]\n");
+        let want = "1\n2\n3\n… 14 more lines, and between them [… 7 bytes left out …] …\n19\n20";
+        assert_eq!(shortened(&text, 6), want);
         assert_eq!(shortened("1\n2\n", 2), "1\n2");
         assert_eq!(shortened("", 2), "");
     }

@@ -86,6 +86,18 @@ async fn a_model_that_is_asked_again_and_again_is_waited_on_in_the_open() {
 }
 
 #[tokio::test]
+async fn a_pause_that_will_last_is_told_as_it_begins() {
+    let server = Server::with(&[("OC_WAITING_SECONDS", "100")]);
+    let session = server
+        .play(json!([{ "fail": 429, "retry_after": 110, "say": "late" }]))
+        .await;
+    let waiting = server.until(&session, is("session.waiting")).await;
+    assert_eq!(waiting["body"]["what"], "retry", "{waiting}");
+    let shown = server.get(&format!("/v3/sessions/{session}")).await;
+    assert_eq!(shown["waiting_on"]["what"], "retry", "{shown}");
+}
+
+#[tokio::test]
 async fn a_loop_that_makes_no_progress_comes_to_an_end() {
     let server = Server::with(&[("OC_LOOP_AFTER", "3")]);
     let steps: Value = (0..20).map(|_| bash("echo same")).collect();

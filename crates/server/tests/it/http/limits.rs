@@ -152,9 +152,12 @@ async fn a_wrong_change_of_a_session_is_named() {
 #[tokio::test]
 async fn a_session_that_is_not_at_rest_says_what_it_waits_on() {
     let server = Server::with(&[("OC_MAX_RUNNING", "1")]);
-    let busy = server
-        .play(json!([{ "delay_ms": 600_000, "say": "never" }]))
-        .await;
+    let agent = server.agent("first", "test/script").await;
+    let never = script(json!([{ "delay_ms": 600_000, "say": "never" }]));
+    let body = json!({ "agent": agent, "input": never });
+    let made = server.post("/v3/sessions", body).await["session"].take();
+    assert_eq!(made["waiting_on"], json!(null), "there is a place: {made}");
+    let busy = made["id"].as_str().unwrap().to_owned();
     server.until(&busy, is("turn.started")).await;
     let shown = server.get(&format!("/v3/sessions/{busy}")).await;
     let wait = &shown["waiting_on"];
@@ -169,12 +172,12 @@ async fn a_session_that_is_not_at_rest_says_what_it_waits_on() {
     assert!(!wait["next"].as_str().unwrap().is_empty());
 
     let agent = server.agent("second", "test/script").await;
-    let queued = server
-        .session(
-            &agent,
-            &script(json!([{ "call": [{ "tool": "ask", "args": { "text": "Well?" } }] }])),
-        )
-        .await;
+    let asks = json!([{ "call": [{ "tool": "ask", "args": { "text": "Well?" } }] }]);
+    let body = json!({ "agent": agent, "input": script(asks) });
+    let made = server.post("/v3/sessions", body).await["session"].take();
+    assert_eq!(made["waiting_on"]["what"], "quota", "{made}");
+    assert_eq!(made["waiting_on"]["place"], 1, "{made}");
+    let queued = made["id"].as_str().unwrap().to_owned();
     let shown = server.get(&format!("/v3/sessions/{queued}")).await;
     assert_eq!(shown["waiting_on"]["what"], "quota", "{shown}");
     let told = server.until(&queued, is("session.waiting")).await;

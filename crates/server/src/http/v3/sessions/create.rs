@@ -97,12 +97,12 @@ pub async fn create(
     wish.once = once;
     wish.metadata = metadata;
     wish.destinations = destinations(app, wanted.webhook, wanted.destinations)?;
-    let Born { new, row } = begin(app, wish).await?;
+    let Born { new, row, runs } = begin(app, wish).await?;
     Ok((
         made(new),
         Json(CreatedSession {
             client_token: tokens::usual(app, &row.id),
-            session: SessionObject::show(app, row),
+            session: SessionObject::born(app, row, runs).await?,
         }),
     ))
 }

@@ -120,12 +120,12 @@ pub async fn fork(
         fire: None,
     };
     let runs = !state.phase().at_rest();
-    let Born { new, row } = born(app, new, runs).await?;
+    let Born { new, row, runs } = born(app, new, runs).await?;
     Ok((
         create::made(new),
         Json(ForkedSession {
             client_token: tokens::usual(app, &row.id),
-            session: SessionObject::show(app, row),
+            session: SessionObject::born(app, row, runs).await?,
             files: files.map(|files| ForkedFiles {
                 checkpoint_id: files.id,
                 seq: files.seq,

@@ -128,6 +128,20 @@ impl SessionObject {
         Self::new(row, clock::now(), app.config.budgets.session_hour_usd)
     }
 
+    /// One that was just made: if it `runs` it waits for no place.
+    ///
+    /// # Errors
+    /// As [`Self::placed`].
+    pub async fn born(app: &App, row: SessionRow, runs: bool) -> Result<Self, Problem> {
+        if !runs {
+            return Self::placed(app, row).await;
+        }
+        Ok(Self {
+            waiting_on: None,
+            ..Self::show(app, row)
+        })
+    }
+
     /// The same with its place in line, if it waits there.
     ///
     /// # Errors
