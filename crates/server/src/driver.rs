@@ -92,6 +92,11 @@ pub async fn drive(app: App) {
 /// Whether a wake means that due work should be looked for.
 fn woken(app: &App, wake: Result<store::Wake, broadcast::error::RecvError>) -> bool {
     match wake {
+        // Its end: whatever runs of it stops at once.
+        Ok(wake) if wake.head == 0 => {
+            app.running.lost(std::iter::once(&wake.session));
+            false
+        }
         Ok(wake) => !app.running.wake(&wake.session, wake.head) && wake.due,
         Err(broadcast::error::RecvError::Lagged(_)) => {
             app.running.wake_all();

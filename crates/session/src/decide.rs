@@ -178,7 +178,7 @@ pub fn decide(
         Command::SetLimits(limits) => noted::limits(&mut facts, limits)?,
         Command::Recovered(recovery) => noted::recovered(&mut facts, recovery)?,
         Command::HandOver => noted::handed_over(&mut facts)?,
-        Command::ModelCut(charged) => noted::model_cut(&mut facts, charged)?,
+        Command::ModelCut(charged) => noted::model_cut(&mut facts, charged),
         Command::Waiting(waiting) => noted::waiting(&mut facts, waiting)?,
         Command::Checkpointed(made) => noted::checkpointed(&mut facts, made)?,
         Command::Hibernated(checkpoint) => noted::hibernated(&mut facts, checkpoint)?,

@@ -130,6 +130,34 @@ impl Prices {
         }
     }
 
+    /// These tokens with all input as the kind that costs most: for a call of
+    /// which nobody knows what a cache had to do with it.
+    #[must_use]
+    pub fn dearest_kind(&self, call: Tokens) -> Tokens {
+        let input = call.context();
+        let kinds = [
+            Tokens {
+                input,
+                ..Tokens::default()
+            },
+            Tokens {
+                cache_write: input,
+                ..Tokens::default()
+            },
+            Tokens {
+                cache_read: input,
+                ..Tokens::default()
+            },
+        ];
+        let costs = |kind: &Tokens| self.cost(self.rated(*kind));
+        // The first of those that cost the same.
+        let dear = kinds.into_iter().rev().max_by_key(costs);
+        Tokens {
+            output: call.output,
+            ..dear.unwrap_or(call)
+        }
+    }
+
     /// The most that one input token, and one output token, can cost in a call
     /// whose prompt has at most so many tokens.
     #[must_use]
@@ -185,6 +213,14 @@ mod tests {
         let want = 3_000_000_000 + 150_000 + 375_000 + 300_000;
         assert_eq!(prices.cost(tokens), Usd(want));
         assert_eq!(prices.dearest(9_000_000), (3750, 15_000));
+        let dear = prices.dearest_kind(tokens);
+        assert_eq!((dear.cache_write, dear.context()), (1_001_100, 1_001_100));
+        assert_eq!(dear.output, 10);
+        let flat = Prices {
+            cache_write: 3000,
+            ..prices
+        };
+        assert_eq!(flat.dearest_kind(tokens).input, 1_001_100);
         assert_eq!(prices.cost(Tokens::default()), Usd(0));
     }
 

@@ -66,7 +66,10 @@ impl Store {
     pub async fn erase(&self, org: &str, session: &str, at: Millis) -> Result<(), Error> {
         let (name, mark) = (session.to_owned(), self.mark());
         let (owner, told) = (org.to_owned(), self.clone());
-        let done = move |wake: &Wake| told.hub().close(&wake.session);
+        let done = move |wake: &Wake| {
+            told.hub().close(&wake.session);
+            told.wake(wake.clone());
+        };
         self.db()
             .write(move |tx| hide(tx, owner, name, at, mark).boxed(), done)
             .await?;
@@ -195,7 +198,7 @@ async fn hide(
     if tx.exec(BURY, &values![at, org, &session]).await? == 0 {
         return Err(Error::NotFound);
     }
-    reserve::use_up(tx, &session).await?;
+    reserve::orphan(tx, &session, at).await?;
     for sql in [SESSION, DESTINATIONS, homes::ERASE, REOPEN, LINEAGE] {
         tx.exec(sql, &values![&session]).await?;
     }

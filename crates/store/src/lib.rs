@@ -34,7 +34,7 @@
 //! | `usage_turns` | what a turn used; stays when the session is erased | (session, turn) |
 //! | `usage_sandboxes` | from when to when a sandbox ran on a day; stays, too | (sandbox, day) |
 //! | `caps` | what is spent and what is reserved of a cap | (scope, period) |
-//! | `reservations` | what a session may spend on the call it makes | session |
+//! | `reservations` | what a session may use for the model call it makes | session |
 //! | `tombstones` | that a session was erased, and whether all of it is gone | session |
 //! | `litter` | a folder of the blob store, or a session's checkpoints, that a sweep should look at | folder |
 //! | `migrations` | a step of the schema that was taken | number |
@@ -120,7 +120,7 @@ pub use options::{Database, Options, Passed};
 pub use outbox::{Looked, Outcome, Pending, Shares, Taken, Tried};
 pub use page::{Cursor, Listed, Page};
 pub use projection::Projection;
-pub use reserve::Reserved;
+pub use reserve::{Reservation, Reserved, Wish};
 pub use rotate::Rotated;
 pub use sabotage::{Sabotage, leaked, sabotaged};
 pub use schedules::{

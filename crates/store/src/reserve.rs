@@ -2,18 +2,23 @@
 //! settled after it. What is spent and reserved together never passes a cap.
 //!
 //! A session has at most one reservation, because it makes one call at a time.
+//! It stands until somebody tells what the call used; what nobody tells of was
+//! used up. So a crash at any moment is on the safe side, also where no cap is
+//! shared and only the run that takes over asks.
 //! The sums of a cap stand in its row, so that asking costs one row for each
 //! cap, however many sessions share it.
+//!
+//! It may not know what a call is, what tokens cost, or what a limit says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::FutureExt;
 
-use session::Usd;
+use session::{Millis, Usd};
 
 use crate::budget::{Amount, Cap};
 use crate::content::json;
-use crate::db::{Tx, values};
+use crate::db::{Row, Tx, values};
 use crate::{Error, Sabotage, Store, sabotaged};
 
 /// Most of a wish that is looked at: sums of it stay within what a database holds.
@@ -21,6 +26,35 @@ const LARGEST: u64 = 1 << 53;
 
 /// Scope and period of a cap.
 type Name = (String, String);
+
+/// What a session wishes to use for its next model call.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The session.
+    pub session: String,
+    /// The lease of the driver that wishes.
+    pub epoch: u64,
+    /// The caps that the session shares; none if only its own limits hold.
+    pub caps: Vec<Cap>,
+    /// Tokens of the question, which are part of both amounts.
+    pub input: u64,
+    /// What is of use at least.
+    pub least: Amount,
+    /// What it can come to at most.
+    pub most: Amount,
+    /// What the session used of the reservation that it has, if it has one;
+    /// `None` if nobody knows, and then all of it was used.
+    pub before: Option<Amount>,
+}
+
+/// What a session may use for the call it makes, or made when it was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    /// Tokens of the question, which are part of the amount.
+    pub input: u64,
+    /// The most that the call can use.
+    pub amount: Amount,
+}
 
 /// What became of a wish to spend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,36 +87,56 @@ const HOLD: &str = "UPDATE caps SET held_tokens = held_tokens + $1, held_usd = h
 const SPEND: &str = "UPDATE caps SET held_tokens = held_tokens - $1, held_usd = held_usd - $2, \
     tokens = tokens + $3, usd = usd + $4 WHERE scope = $5 AND period = $6";
 const SPENT: &str = "SELECT tokens, usd FROM caps WHERE scope = $1 AND period = $2";
-const PUT: &str = "INSERT INTO reservations (session, tokens, usd, caps) VALUES ($1, $2, $3, $4)";
+const PUT: &str = "INSERT INTO reservations (session, tokens, usd, caps, input, epoch) \
+    VALUES ($1, $2, $3, $4, $5, $6)";
+const LOOK: &str = "SELECT tokens, usd, input FROM reservations WHERE session = $1";
 const TAKE: &str = "DELETE FROM reservations WHERE session = $1 RETURNING tokens, usd, caps";
+// Whoever drives the session after this one reads what it left.
+const TAKE_MINE: &str = "DELETE FROM reservations WHERE session = $1 AND epoch = $2 AND NOT EXISTS \
+    (SELECT 1 FROM sessions s WHERE s.id = reservations.session AND s.due IS NOT NULL) \
+    RETURNING tokens, usd, caps";
+const IS_DRIVEN: &str = "SELECT CAST(1 AS BIGINT) FROM sessions s JOIN nodes n ON n.id = s.node \
+    WHERE s.id = $1 AND n.until > $2";
 
 impl Store {
     /// Reserves at most `most` and at least `least` under every cap, for the
-    /// driver that holds the lease of that epoch. A reservation the session had
-    /// is given back first.
+    /// driver that holds the lease of that epoch. The reservation the session had
+    /// is settled first, whatever the answer is. What is granted is written down
+    /// under no cap, too, so that a run that takes over can charge it.
     ///
     /// # Errors
     /// [`Error::Fenced`] if the lease is another's or the session is gone; as
     /// every write.
-    pub async fn reserve(
-        &self,
-        session: &str,
-        epoch: u64,
-        caps: &[Cap],
-        least: Amount,
-        most: Amount,
-    ) -> Result<Reserved, Error> {
-        let mut caps = caps.to_vec();
-        caps.sort_by_key(name);
-        caps.dedup();
-        let wish = Wish {
-            session: session.to_owned(),
-            epoch,
-            caps,
-            least,
-            most,
-        };
+    pub async fn reserve(&self, mut wish: Wish) -> Result<Reserved, Error> {
+        wish.caps.sort_by_key(name);
+        wish.caps.dedup();
         self.db().change(|tx| wish.run(tx).boxed()).await
+    }
+
+    /// What the session may use for a call, if it was not settled.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn reservation(&self, session: &str) -> Result<Option<Reservation>, Error> {
+        let Some(mut row) = self.db().row(LOOK, values![session]).await? else {
+            return Ok(None);
+        };
+        let amount = amount(&mut row)?;
+        let input = row.count()?;
+        Ok(Some(Reservation { input, amount }))
+    }
+
+    /// Ends the reservation that the driver of that epoch made for a session which
+    /// was archived or erased meanwhile: this much was used. Nothing happens
+    /// where the session goes on: whoever drives it now counts what was left.
+    ///
+    /// # Errors
+    /// As every write.
+    pub async fn settle_gone(&self, session: &str, epoch: u64, used: Amount) -> Result<(), Error> {
+        let session = session.to_owned();
+        self.db()
+            .change(move |tx| settle_mine(tx, session, epoch, used).boxed())
+            .await
     }
 
     /// What is spent of each cap, without what is only reserved.
@@ -108,14 +162,6 @@ impl Store {
     }
 }
 
-struct Wish {
-    session: String,
-    epoch: u64,
-    caps: Vec<Cap>,
-    least: Amount,
-    most: Amount,
-}
-
 impl Wish {
     async fn run(self, tx: &mut Tx<'_>) -> Result<Reserved, Error> {
         let mine = tx.row(EPOCH, &values![&self.session]).await?;
@@ -134,11 +180,10 @@ impl Wish {
             taken.insert(name.clone(), open(tx, &name).await?);
         }
         if let Some(held) = before {
-            held.end(tx, Amount::default()).await?;
+            let used = self.before.unwrap_or(held.amount);
+            held.end(tx, used).await?;
             for name in held.names {
-                let Taken { held: all, .. } = taken.entry(name).or_default();
-                all.tokens = all.tokens.saturating_sub(held.amount.tokens);
-                all.usd = all.usd.less(held.amount.usd);
+                taken.entry(name).or_default().settle(held.amount, used);
             }
         }
         self.grant(tx, &taken).await
@@ -176,9 +221,7 @@ impl Wish {
             amount: granted,
             names: self.caps.iter().map(name).collect(),
         };
-        if !held.names.is_empty() {
-            held.put(tx, &self.session).await?;
-        }
+        held.put(tx, &self).await?;
         Ok(Reserved::Granted(granted))
     }
 }
@@ -198,6 +241,14 @@ impl Taken {
             usd: self.spent.usd.plus(self.held.usd),
         }
     }
+
+    /// So much is held no more, and so much of it was spent.
+    fn settle(&mut self, held: Amount, used: Amount) {
+        self.held.tokens = self.held.tokens.saturating_sub(held.tokens);
+        self.held.usd = self.held.usd.less(held.usd);
+        self.spent.tokens = self.spent.tokens.saturating_add(used.tokens);
+        self.spent.usd = self.spent.usd.plus(used.usd);
+    }
 }
 
 /// What is gone of a cap. Its row is this transaction's from here on.
@@ -205,15 +256,16 @@ async fn open(tx: &mut Tx<'_>, (scope, period): &Name) -> Result<Taken, Error> {
     tx.exec(OPEN, &values![scope, period]).await?;
     let row = tx.row(HOLD, &values![0u64, 0u64, scope, period]).await?;
     let mut row = row.ok_or(Error::NotFound)?;
-    let mut amount = || {
-        Ok::<_, Error>(Amount {
-            tokens: row.count()?,
-            usd: Usd(row.count()?),
-        })
-    };
     Ok(Taken {
-        spent: amount()?,
-        held: amount()?,
+        spent: amount(&mut row)?,
+        held: amount(&mut row)?,
+    })
+}
+
+fn amount(row: &mut Row) -> Result<Amount, Error> {
+    Ok(Amount {
+        tokens: row.count()?,
+        usd: Usd(row.count()?),
     })
 }
 
@@ -228,12 +280,13 @@ struct Held {
 }
 
 impl Held {
-    async fn put(&self, tx: &mut Tx<'_>, session: &str) -> Result<(), Error> {
+    async fn put(&self, tx: &mut Tx<'_>, wish: &Wish) -> Result<(), Error> {
         let Amount { tokens, usd } = self.amount;
         for (scope, period) in &self.names {
             tx.row(HOLD, &values![tokens, usd.0, scope, period]).await?;
         }
-        let row = values![session, tokens, usd.0, json(&self.names)];
+        let caps = json(&self.names);
+        let row = values![&wish.session, tokens, usd.0, caps, wish.input, wish.epoch];
         tx.exec(PUT, &row).await.map(drop)
     }
 
@@ -250,13 +303,14 @@ impl Held {
 
 /// Takes the session's reservation away, if it has one.
 async fn take(tx: &mut Tx<'_>, session: &str) -> Result<Option<Held>, Error> {
-    let Some(mut row) = tx.row(TAKE, &values![session]).await? else {
+    taken(tx.row(TAKE, &values![session]).await?)
+}
+
+fn taken(row: Option<Row>) -> Result<Option<Held>, Error> {
+    let Some(mut row) = row else {
         return Ok(None);
     };
-    let amount = Amount {
-        tokens: row.count()?,
-        usd: Usd(row.count()?),
-    };
+    let amount = amount(&mut row)?;
     let names = serde_json::from_str(&row.text()?).map_err(|error| Error::Corrupt {
         what: "reservation",
         why: error.to_string(),
@@ -282,6 +336,19 @@ pub(crate) async fn settle(tx: &mut Tx<'_>, session: &str, used: Amount) -> Resu
     }
 }
 
+/// Ends the reservation of that epoch, if nobody drives the session any more.
+async fn settle_mine(
+    tx: &mut Tx<'_>,
+    session: String,
+    epoch: u64,
+    used: Amount,
+) -> Result<(), Error> {
+    match taken(tx.row(TAKE_MINE, &values![session, epoch]).await?)? {
+        Some(held) => held.end(tx, used).await,
+        None => Ok(()),
+    }
+}
+
 /// Ends a session's reservation, if it has one, as used up: nobody knows better.
 pub(crate) async fn use_up(tx: &mut Tx<'_>, session: &str) -> Result<(), Error> {
     match take(tx, session).await? {
@@ -290,10 +357,21 @@ pub(crate) async fn use_up(tx: &mut Tx<'_>, session: &str) -> Result<(), Error> 
     }
 }
 
+/// Ends the reservation of a session that is being erased, as used up, unless a
+/// node drives it just now: that one knows better, and settles it.
+pub(crate) async fn orphan(tx: &mut Tx<'_>, session: &str, at: Millis) -> Result<(), Error> {
+    match tx.row(IS_DRIVEN, &values![session, at]).await? {
+        Some(_) => Ok(()),
+        None => use_up(tx, session).await,
+    }
+}
+
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [EPOCH, HOLD, SPEND, SPENT, TAKE].map(str::to_owned).into()
+    [EPOCH, HOLD, SPEND, SPENT, LOOK, TAKE, TAKE_MINE, IS_DRIVEN]
+        .map(str::to_owned)
+        .into()
 }
 
 #[cfg(test)]

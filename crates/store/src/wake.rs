@@ -6,7 +6,7 @@
 pub struct Wake {
     /// The session.
     pub session: String,
-    /// Its newest number at that moment.
+    /// Its newest number at that moment; 0 if it was erased.
     pub head: u64,
     /// Whether somebody should drive it and may claim it.
     pub due: bool,

@@ -1,17 +1,23 @@
-//! Budgets: before each model call the worst it can use is known, and reserved
-//! where several sessions share a cap; what is left bounds the answer. A call
-//! that was cut is counted at the most it can have used, because nobody tells
-//! what it did use.
+//! Budgets: before each model call that anything limits, the worst it can use is
+//! known and reserved, under the caps that several sessions share and for this
+//! session alone; what is left bounds the answer. So whoever takes over after a
+//! crash finds in the store what the call was allowed, whatever was said or
+//! lowered since.
+//!
+//! It may not know how a call ended: that is `settle`'s.
+
+mod settle;
 
 use std::time::Duration;
 
-use brain::{Ask, Meter, Model, ModelError};
-use session::fact::{Lapse, Recovery};
-use session::{Command, Duty, Tokens, Usd, What, duty};
-use store::{Amount, Cap, Reserved};
+use brain::{Ask, Model, ModelError};
+use session::{Usd, What};
+use store::{Amount, Cap, Reserved, Wish};
 
 use super::run::{Run, Stopped};
 use crate::clock;
+
+pub(super) use settle::Used;
 
 /// Between the first two looks whether others gave back what they held.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -25,25 +31,14 @@ pub(super) struct Allowance {
     input: u64,
     /// What its output may be.
     output: u64,
-    /// Whether anything is limited at all.
+    /// Whether anything is limited at all, and so reserved.
     limited: bool,
-    /// Whether it was reserved under caps that others share.
-    reserved: bool,
 }
 
 impl Allowance {
     /// Whether what the call uses is limited.
     pub(super) fn limited(self) -> bool {
         self.limited
-    }
-
-    /// The most the call can use.
-    fn worst(self) -> Tokens {
-        Tokens {
-            input: self.input,
-            output: self.output,
-            ..Tokens::default()
-        }
     }
 }
 
@@ -83,7 +78,6 @@ impl Run {
                 input,
                 output,
                 limited,
-                reserved: false,
             }));
         }
         let input = match self.input(model, ask, (tokens, usd), &caps).await {
@@ -105,7 +99,6 @@ impl Run {
                     input,
                     output,
                     limited,
-                    reserved: !caps.is_empty(),
                 })
             }
         })
@@ -152,25 +145,19 @@ impl Run {
         }
     }
 
-    /// Reserves with those who share a cap. What others hold is waited for: they
+    /// Reserves, with those who share a cap. What others hold is waited for: they
     /// seldom use all of it.
     async fn reserve(&mut self, caps: &[Cap], input: u64, output: u64) -> Result<Granted, Stopped> {
-        if caps.is_empty() {
-            return Ok(Granted::Output(output));
-        }
-        let (least, most) = (self.amount(input, self.least()), self.amount(input, output));
         let (began, mut pause) = (self.fold.state.head, FIRST_LOOK);
         loop {
-            let store = &self.app.store;
-            let reserved = store
-                .reserve(&self.session, self.epoch, caps, least, most)
-                .await?;
+            let wish = self.wish(caps, input, output);
+            let reserved = self.app.store.reserve(wish).await?;
+            // What was used before is told with it.
+            self.settle = None;
             match reserved {
                 Reserved::Granted(amount) => {
                     self.stage.leave();
-                    let by_tokens = amount.tokens.saturating_sub(input);
-                    let by_money = self.buys(input, amount.usd);
-                    return Ok(Granted::Output(by_tokens.min(by_money).min(output)));
+                    return Ok(Granted::Output(self.answer(input, amount).min(output)));
                 }
                 Reserved::Spent { .. } => {
                     self.stage.leave();
@@ -192,6 +179,24 @@ impl Run {
         }
     }
 
+    fn wish(&self, caps: &[Cap], input: u64, output: u64) -> Wish {
+        Wish {
+            session: self.session.clone(),
+            epoch: self.epoch,
+            caps: caps.to_vec(),
+            input,
+            least: self.amount(input, self.least()),
+            most: self.amount(input, output),
+            before: self.settle.map(|used| used.amount),
+        }
+    }
+
+    /// Output tokens that a reservation allows after that input.
+    fn answer(&self, input: u64, amount: Amount) -> u64 {
+        let by_tokens = amount.tokens.saturating_sub(input);
+        by_tokens.min(self.buys(input, amount.usd))
+    }
+
     /// The worst that so many tokens can cost.
     fn amount(&self, input: u64, output: u64) -> Amount {
         let usd = self.frozen.prices.map_or(0, |prices| {
@@ -202,40 +207,6 @@ impl Run {
         Amount {
             tokens: input.saturating_add(output),
             usd: Usd(usd),
-        }
-    }
-
-    /// Settles a call that told what it used.
-    pub(super) fn settle_used(&mut self, allowance: Allowance, used: Option<Tokens>) {
-        let tokens = used.unwrap_or_else(|| allowance.worst());
-        self.settle = allowance.reserved.then(|| self.spent(tokens));
-    }
-
-    /// Settles a call that did not tell what it used, at the most it can have
-    /// used by what was seen of it.
-    pub(super) async fn settle_cut(
-        &mut self,
-        allowance: Allowance,
-        meter: &Meter,
-    ) -> Result<(), Stopped> {
-        if !allowance.limited {
-            return Ok(());
-        }
-        let charged = meter.most(allowance.input, allowance.output);
-        self.settle = allowance.reserved.then(|| self.spent(charged));
-        if charged.total() == 0 {
-            return Ok(());
-        }
-        self.commit(Command::ModelCut(charged)).await
-    }
-
-    fn spent(&self, tokens: Tokens) -> Amount {
-        Amount {
-            tokens: tokens.total(),
-            usd: self
-                .frozen
-                .cost(self.frozen.rated(tokens))
-                .unwrap_or_default(),
         }
     }
 
@@ -261,65 +232,5 @@ impl Run {
             .into_iter()
             .flat_map(|(scope, of)| crate::caps::of(scope, &of, now));
         Ok(caps.collect())
-    }
-
-    /// Takes up a turn that another run left, and says so. A model call that
-    /// may have been on its way is counted at its worst.
-    pub(super) async fn recover(&mut self, taken: bool) -> Result<(), Stopped> {
-        let lapse = self.app.running.lapse(&self.session);
-        let Some(turn) = &self.fold.state.turn else {
-            return Ok(());
-        };
-        if turn.handed_over {
-            return Ok(());
-        }
-        let reason = lapse.unwrap_or(if taken && !self.app.alone {
-            Lapse::LeaseExpired
-        } else {
-            Lapse::Restarted
-        });
-        let charged = self.cut_before().await?;
-        self.settle = charged.map(|charged| self.spent(charged));
-        let epoch = self.epoch;
-        self.commit(Command::Recovered(Recovery {
-            reason,
-            epoch,
-            charged,
-        }))
-        .await
-    }
-
-    /// The most that a model call of the run before can have used.
-    async fn cut_before(&mut self) -> Result<Option<Tokens>, Stopped> {
-        let turn = self.fold.state.turn.as_ref();
-        if turn.is_none_or(|turn| turn.open.is_some()) {
-            return Ok(None);
-        }
-        let compacts = duty(&self.frozen, &self.fold.state, clock::now()) == Duty::Compact;
-        let purpose = if compacts {
-            brain::Purpose::Compact
-        } else {
-            brain::Purpose::Turn
-        };
-        let mut ask = self.question(purpose);
-        let model = self.app.model_of(&self.frozen);
-        if let Ok(Ok(key)) = self.key().await {
-            ask.key = key;
-        }
-        Ok(match self.allow(&*model, &mut ask).await? {
-            Allowed::Yes(allowance) => allowance.limited.then(|| allowance.worst()),
-            // Nothing could have been asked.
-            Allowed::Spent | Allowed::Cut => None,
-            Allowed::Unknown(_) => {
-                let input = brain::most_tokens(&ask);
-                let left = self.fold.state.left(&self.frozen);
-                let output = self.output(input, left).min(ask.max_tokens.into());
-                Some(Tokens {
-                    input,
-                    output,
-                    ..Tokens::default()
-                })
-            }
-        })
     }
 }

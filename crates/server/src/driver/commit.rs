@@ -13,8 +13,9 @@ use crate::points;
 
 impl Run {
     /// Decides the command and appends what it leads to. A refusal means that
-    /// the world moved on: nothing is written, and the duty is asked again.
-    pub(super) async fn commit(&mut self, command: Command) -> Result<(), Stopped> {
+    /// the world moved on: nothing is written, and the duty is asked again. Only
+    /// what a model call used is written all the same.
+    pub(super) async fn commit(&mut self, mut command: Command) -> Result<(), Stopped> {
         loop {
             if self.handle.lost.is_cancelled() {
                 return Err(Stopped::Lost);
@@ -32,7 +33,13 @@ impl Run {
                 Ok(decided) => decided,
                 Err(refusal) => {
                     tracing::debug!(%refusal, "overtaken");
-                    return Ok(());
+                    match self.settle {
+                        Some(used) if used.tokens.total() > 0 => {
+                            command = Command::ModelCut(used.tokens);
+                            continue;
+                        }
+                        _ => return Ok(()),
+                    }
                 }
             };
             match self.append(decided, now).await {
@@ -62,7 +69,7 @@ impl Run {
             project,
             lease,
             dedupe: None,
-            settle: self.settle,
+            settle: self.settle.map(|used| used.amount),
             checkpoint: None,
         };
         self.knows(state.head);

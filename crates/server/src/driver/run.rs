@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use session::{Command, Duty, Fold, Frozen, duty};
-use store::Amount;
 use tracing::Instrument;
 
 use super::births::Born;
+use super::budget::Used;
 use super::reaper;
 use super::running::Handle;
 use super::wait::Stage;
@@ -57,7 +57,7 @@ pub(super) struct Run {
     /// What a step waits on where the duty alone does not tell.
     pub(super) stage: Stage,
     /// What the next append settles of what was reserved.
-    pub(super) settle: Option<Amount>,
+    pub(super) settle: Option<Used>,
     /// What the model is to be told of its sandbox with the next result.
     pub(super) news: Option<String>,
     /// Times that this run began a call, by its intent.
@@ -90,7 +90,13 @@ async fn drive(app: App, born: Born, handle: Handle) {
             app.running.leave(&session, epoch);
             return app.files.look_after(&session);
         }
-        Err(Stopped::Lost) => return tracing::info!("the lease is gone"),
+        Err(Stopped::Lost) => {
+            tracing::info!("the lease is gone");
+            if let Err(error) = run.settle_gone().await {
+                tracing::warn!(%error, "what it used is counted by a sweep");
+            }
+            return;
+        }
         Err(Stopped::Drained) => {
             tracing::info!("handed over");
             if let Err(error) = run.commit(Command::HandOver).await {
@@ -235,6 +241,7 @@ impl Run {
 
     /// At rest without an append of its own: someone archived the session.
     async fn rest(&mut self) -> Result<(), Stopped> {
+        self.settle_gone().await?;
         self.app.store.release(&self.session, self.epoch).await?;
         Ok(())
     }

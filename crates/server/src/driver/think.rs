@@ -135,7 +135,7 @@ impl Run {
         match ended {
             Ok(Thought::Reply(reply)) => self.settle_used(allowance, reply.usage),
             Ok(_) | Err(Stopped::Drained) => self.settle_cut(allowance, meter).await?,
-            Err(_) => {}
+            Err(_) => self.settle_lost(allowance, meter),
         }
         Ok(())
     }

@@ -27,12 +27,10 @@ pub(super) fn handed_over(facts: &mut Facts<'_>) -> Result<(), Refusal> {
 }
 
 /// A model call was cut. One whose turn was closed meanwhile is counted all the
-/// same.
-pub(super) fn model_cut(facts: &mut Facts<'_>, charged: Tokens) -> Result<(), Refusal> {
-    open(facts)?;
+/// same, also behind the end of an archived session: it was made.
+pub(super) fn model_cut(facts: &mut Facts<'_>, charged: Tokens) {
     let charged = facts.frozen.rated(charged);
     facts.add(Fact::ModelCut { charged });
-    Ok(())
 }
 
 /// A wait lasts. One that was told already, or is over, is not told again.

@@ -6,7 +6,7 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 11] = [
+pub(super) const STEPS: [(&str, &str); 12] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
     ("policy", include_str!("../../migrations/0003_policy.sql")),
@@ -29,6 +29,10 @@ pub(super) const STEPS: [(&str, &str); 11] = [
     (
         "signed_tokens",
         include_str!("../../migrations/0011_signed_tokens.sql"),
+    ),
+    (
+        "reserved_calls",
+        include_str!("../../migrations/0012_reserved_calls.sql"),
     ),
 ];
 

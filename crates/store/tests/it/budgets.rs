@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use session::{Millis, Usd};
-use store::{Amount, Append, Cap, Error, LeaseChange, Reserved, Store};
+use store::{Amount, Append, Cap, Error, LeaseChange, Reservation, Reserved, Store, Wish};
 use tokio::task::JoinSet;
 
 use crate::bed::{Bed, ORG, born, both, next, project};
@@ -12,6 +12,9 @@ both!(
     a_reservation_never_goes_beyond_what_is_left,
     every_cap_of_the_tree_holds,
     a_new_reservation_replaces_the_old_one,
+    what_nobody_told_of_is_used_up_whatever_is_asked_next,
+    a_reservation_is_read_back_by_who_takes_over,
+    who_drove_a_session_that_is_gone_tells_what_it_used,
     one_who_lost_the_lease_reserves_nothing,
     an_unsettled_one_counts_as_used_after_a_sweep,
     nearly_all_of_a_cap_can_be_used,
@@ -41,11 +44,25 @@ async fn leased(store: &Store, id: &str) -> u64 {
     claimed.unwrap().unwrap().row.epoch
 }
 
+/// A wish of the first lease, which tells nothing of the call before.
+fn wish(id: &str, caps: &[Cap], least: u64, most: u64) -> Wish {
+    Wish {
+        session: id.to_owned(),
+        epoch: 1,
+        caps: caps.to_vec(),
+        input: least,
+        least: tokens(least),
+        most: tokens(most),
+        before: None,
+    }
+}
+
 async fn reserve(store: &Store, id: &str, caps: &[Cap], least: u64, most: u64) -> Option<u64> {
-    let answer = store
-        .reserve(id, 1, caps, tokens(least), tokens(most))
-        .await;
-    match answer.unwrap() {
+    granted(store, wish(id, caps, least, most)).await
+}
+
+async fn granted(store: &Store, wish: Wish) -> Option<u64> {
+    match store.reserve(wish).await.unwrap() {
         Reserved::Granted(granted) => Some(granted.tokens),
         Reserved::Spent { .. } | Reserved::Held { .. } => None,
     }
@@ -95,17 +112,17 @@ async fn every_cap_of_the_tree_holds(bed: Bed) {
         ..cap("money", 0)
     };
     let caps = [cap("org", 100), cap("agent", 40), money];
-    let granted = store
-        .reserve("ses_1", 1, &caps, tokens(1), tokens(90))
-        .await;
+    let granted = store.reserve(wish("ses_1", &caps, 1, 90)).await;
     let want = Amount {
         tokens: 40,
         usd: Usd(50),
     };
     assert_eq!(granted.unwrap(), Reserved::Granted(want));
-    let refused = store
-        .reserve("ses_1", 1, &caps, tokens(41), tokens(90))
-        .await;
+    let again = Wish {
+        before: Some(Amount::default()),
+        ..wish("ses_1", &caps, 41, 90)
+    };
+    let refused = store.reserve(again).await;
     let Reserved::Spent { scope, period } = refused.unwrap() else {
         panic!("it is too much for one of them")
     };
@@ -117,13 +134,17 @@ async fn a_new_reservation_replaces_the_old_one(bed: Bed) {
     leased(&store, "ses_1").await;
     let (day, next_day) = (cap("day", 100), cap("next day", 100));
     let month = cap("month", 150);
+    let unused = |caps: &[Cap]| Wish {
+        before: Some(Amount::default()),
+        ..wish("ses_1", caps, 1, 100)
+    };
     for _ in 0..5 {
         let caps = [day.clone(), month.clone()];
-        assert_eq!(reserve(&store, "ses_1", &caps, 1, 100).await, Some(100));
+        assert_eq!(granted(&store, unused(&caps)).await, Some(100));
     }
     // At midnight the call is under another cap.
     let caps = [next_day.clone(), month.clone()];
-    assert_eq!(reserve(&store, "ses_1", &caps, 1, 100).await, Some(100));
+    assert_eq!(granted(&store, unused(&caps)).await, Some(100));
     settle(&store, "ses_1", 1, 80).await;
     settle(&store, "ses_1", 2, 80).await;
     for (cap, used) in [(day, 0), (next_day, 80), (month, 80)] {
@@ -136,9 +157,79 @@ async fn one_who_lost_the_lease_reserves_nothing(bed: Bed) {
     leased(&store, "ses_1").await;
     let caps = [cap("org", 100)];
     for (id, epoch) in [("ses_1", 0), ("ses_1", 2), ("ses_0", 1)] {
-        let lost = store.reserve(id, epoch, &caps, tokens(1), tokens(9)).await;
+        let wish = wish(id, &caps, 1, 9);
+        let lost = store.reserve(Wish { epoch, ..wish }).await;
         assert!(matches!(lost, Err(Error::Fenced)), "{id} {epoch}");
     }
+}
+
+async fn what_nobody_told_of_is_used_up_whatever_is_asked_next(bed: Bed) {
+    let store = bed.open().await;
+    for id in ["ses_1", "ses_2"] {
+        leased(&store, id).await;
+    }
+    let caps = [cap("org", 100)];
+    assert_eq!(reserve(&store, "ses_1", &caps, 1, 70).await, Some(70));
+    // The next call would be larger than what is left: it is refused, and the
+    // one before counts all the same.
+    assert_eq!(reserve(&store, "ses_1", &caps, 31, 90).await, None);
+    assert_eq!(spent(&store, &caps[0]).await, 70);
+    assert_eq!(reserve(&store, "ses_1", &[], 31, 90).await, Some(90));
+    assert_eq!(spent(&store, &caps[0]).await, 70, "counted once");
+    assert_eq!(reserve(&store, "ses_2", &caps, 1, 90).await, Some(30));
+}
+
+async fn a_reservation_is_read_back_by_who_takes_over(bed: Bed) {
+    let store = bed.open().await;
+    leased(&store, "ses_1").await;
+    assert_eq!(store.reservation("ses_1").await.unwrap(), None);
+    for caps in [&[][..], &[cap("org", 50)]] {
+        let most = caps.first().map_or(90, |_| 50);
+        assert_eq!(reserve(&store, "ses_1", caps, 20, 90).await, Some(most));
+        let left = store.reservation("ses_1").await.unwrap();
+        let want = Reservation {
+            input: 20,
+            amount: Amount {
+                tokens: most,
+                usd: Usd(180),
+            },
+        };
+        assert_eq!(left, Some(want));
+    }
+    settle(&store, "ses_1", 1, 50).await;
+    assert_eq!(store.reservation("ses_1").await.unwrap(), None);
+}
+
+async fn who_drove_a_session_that_is_gone_tells_what_it_used(bed: Bed) {
+    let store = bed.open().await;
+    let caps = [cap("org", 1000)];
+    for id in ["ses_1", "ses_2", "ses_3", "ses_4"] {
+        leased(&store, id).await;
+        reserve(&store, id, &caps, 1, 100).await;
+    }
+    // One that goes on is charged by who drives it then.
+    store.settle_gone("ses_1", 1, tokens(1)).await.unwrap();
+    assert_eq!(spent(&store, &caps[0]).await, 0);
+    let archive = Append {
+        project: project(2, false),
+        ..next("ses_1", 1)
+    };
+    store.append(archive).await.unwrap();
+    store.erase(ORG, "ses_2", Millis(3000)).await.unwrap();
+    assert_eq!(spent(&store, &caps[0]).await, 0, "its node lives");
+    for id in ["ses_1", "ses_2"] {
+        store.settle_gone(id, 2, tokens(1)).await.unwrap();
+        for _ in 0..2 {
+            store.settle_gone(id, 1, tokens(30)).await.unwrap();
+        }
+    }
+    assert_eq!(spent(&store, &caps[0]).await, 60);
+    // Where nobody lives who could tell, nobody waits to be told.
+    store.erase(ORG, "ses_3", Millis(9000)).await.unwrap();
+    assert_eq!(spent(&store, &caps[0]).await, 160);
+    store.release("ses_4", 1).await.unwrap();
+    store.erase(ORG, "ses_4", Millis(3000)).await.unwrap();
+    assert_eq!(spent(&store, &caps[0]).await, 260);
 }
 
 async fn an_unsettled_one_counts_as_used_after_a_sweep(bed: Bed) {
@@ -186,7 +277,7 @@ async fn many_at_once_stay_within_the_cap(bed: Bed) {
             leased(&store, &id).await;
             let (mut head, mut used) = (1, 0);
             loop {
-                let granted = match store.reserve(&id, 1, &caps, tokens(5), tokens(60)).await {
+                let granted = match store.reserve(wish(&id, &caps, 5, 60)).await {
                     Ok(Reserved::Granted(granted)) => granted.tokens,
                     Ok(Reserved::Spent { .. }) => break,
                     Ok(Reserved::Held { .. }) => {
@@ -229,8 +320,10 @@ enum Step {
     Rest {
         session: u8,
     },
+    /// At this moment: while its node lives, or later.
     Erase {
         session: u8,
+        at: i64,
     },
     Sweep,
 }
@@ -238,121 +331,235 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let session = || 0..4u8;
     prop_oneof![
-        6 => (session(), 0..30u64, 0..200u64, 1..8u8)
+        6 => (session(), 0..60u64, 0..200u64, 0..8u8)
             .prop_map(|(session, least, most, caps)| Step::Reserve { session, least, most: most.max(least), caps }),
         4 => (session(), 0..=100u64).prop_map(|(session, part)| Step::Settle { session, part }),
         2 => session().prop_map(|session| Step::Crash { session }),
         1 => session().prop_map(|session| Step::Rest { session }),
-        1 => session().prop_map(|session| Step::Erase { session }),
+        1 => (session(), 1..4i64).prop_map(|(session, at)| Step::Erase { session, at: at * 3000 }),
         1 => Just(Step::Sweep),
     ]
 }
 
-/// A session as its driver knows it.
+const CAPS: [u64; 3] = [500, 300, 200];
+
+/// A session, and the call that it makes.
 #[derive(Default)]
 struct Driven {
     head: u64,
     epoch: u64,
-    granted: u64,
+    call: Option<Flying>,
     erased: bool,
+}
+
+/// A call that was granted and not settled. If its driver died it used all that
+/// it might.
+struct Flying {
+    granted: u64,
+    caps: u8,
+    died: bool,
+}
+
+/// A play: what the store keeps count of, and what was really used.
+struct Play {
+    store: Store,
+    caps: Vec<Cap>,
+    driven: Vec<Driven>,
+    used: [u64; 3],
 }
 
 async fn plays(bed: Bed, steps: &[Step]) -> Vec<u64> {
     let store = bed.open().await;
-    let caps = [cap("org", 500), cap("agent", 300), cap("session", 200)];
-    let mut driven: Vec<Driven> = Vec::new();
+    let names = ["org", "agent", "session"];
+    let mut play = Play {
+        caps: names
+            .iter()
+            .zip(CAPS)
+            .map(|(n, most)| cap(n, most))
+            .collect(),
+        driven: Vec::new(),
+        used: [0; 3],
+        store,
+    };
     for n in 0..4 {
-        let epoch = leased(&store, &format!("ses_{n}")).await;
-        driven.push(Driven {
+        let epoch = leased(&play.store, &format!("ses_{n}")).await;
+        play.driven.push(Driven {
             head: 1,
             epoch,
             ..Driven::default()
         });
     }
     for step in steps {
-        take(&store, &caps, &mut driven, step).await;
-        for (cap, most) in caps.iter().zip([500, 300, 200]) {
-            assert!(spent(&store, cap).await <= most, "{step:?}");
-        }
+        play.take(step).await;
+        play.check(step).await;
     }
     let mut sums = Vec::new();
-    for cap in &caps {
-        sums.push(spent(&store, cap).await);
+    for cap in &play.caps {
+        sums.push(spent(&play.store, cap).await);
     }
-    store.close().await;
+    play.store.close().await;
     sums
 }
 
-async fn take(store: &Store, caps: &[Cap], driven: &mut [Driven], step: &Step) {
-    let of = |session: &u8| (usize::from(*session), format!("ses_{session}"));
-    match step {
-        Step::Reserve {
-            session,
-            least,
-            most,
-            caps: bits,
-        } => {
-            let (at, id) = of(session);
-            let under = caps.iter().enumerate();
-            let under: Vec<_> = under
-                .filter(|(n, _)| bits & (1 << n) != 0)
-                .map(|(_, cap)| cap.clone())
-                .collect();
-            let wish = (tokens(*least), tokens(*most));
-            match store
-                .reserve(&id, driven[at].epoch, &under, wish.0, wish.1)
-                .await
-            {
-                Ok(Reserved::Granted(granted)) => {
-                    assert!(granted.tokens >= *least && granted.tokens <= *most);
-                    driven[at].granted = granted.tokens;
-                }
-                Ok(Reserved::Spent { .. } | Reserved::Held { .. }) => driven[at].granted = 0,
-                Err(error) => assert!(driven[at].erased && matches!(error, Error::Fenced)),
-            }
+impl Play {
+    async fn check(&self, step: &Step) {
+        for (n, most) in CAPS.into_iter().enumerate() {
+            let spent = spent(&self.store, &self.caps[n]).await;
+            let calls = self.driven.iter().filter_map(|one| one.call.as_ref());
+            let calls = calls.filter(|call| call.caps & (1 << n) != 0);
+            let held: u64 = calls.map(|call| call.granted).sum();
+            let used = self.used[n];
+            assert!(spent + held <= most, "{step:?}: {spent} and {held}");
+            assert!(used <= most, "{step:?}: {used} were used of {most}");
+            assert!(used <= spent + held, "{step:?}: {used} of {spent}, {held}");
         }
-        Step::Settle { session, part } => {
-            let (at, id) = of(session);
-            let used = driven[at].granted * part / 100;
-            grow(store, &mut driven[at], &id, Some(used), false).await;
-        }
-        Step::Crash { session } => {
-            let (at, id) = of(session);
-            store.release(&id, driven[at].epoch).await.unwrap();
-            let claimed = store.claim_one(&id, "b", Millis(5000), Millis(9000)).await;
-            if let Some(claimed) = claimed.unwrap() {
-                driven[at].epoch = claimed.row.epoch;
-            }
-        }
-        Step::Rest { session } => {
-            let (at, id) = of(session);
-            grow(store, &mut driven[at], &id, None, true).await;
-            store.sweep(Millis(2000), 1).await.unwrap();
-            grow(store, &mut driven[at], &id, None, false).await;
-        }
-        Step::Erase { session } => {
-            let (at, id) = of(session);
-            let erased = store.erase(ORG, &id, Millis(3000)).await;
-            assert_eq!(erased.is_ok(), !driven[at].erased);
-            driven[at].erased = true;
-        }
-        Step::Sweep => drop(store.sweep(Millis(2000), 1).await.unwrap()),
     }
-}
 
-async fn grow(store: &Store, driven: &mut Driven, id: &str, used: Option<u64>, rest: bool) {
-    let append = Append {
-        epoch: Some(driven.epoch),
-        settle: used.map(tokens),
-        project: project(driven.head + 1, !rest),
-        ..next(id, driven.head)
-    };
-    match store.append(append).await {
-        Ok(_) => driven.head += 1,
-        Err(error) => assert!(driven.erased && matches!(error, Error::Fenced), "{error}"),
+    /// So much was really used by the call of a session.
+    fn uses(&mut self, caps: u8, tokens: u64) {
+        for (n, used) in self.used.iter_mut().enumerate() {
+            *used += if caps & (1 << n) == 0 { 0 } else { tokens };
+        }
     }
-    if used.is_some() {
-        driven.granted = 0;
+
+    async fn take(&mut self, step: &Step) {
+        match step {
+            Step::Reserve {
+                session,
+                least,
+                most,
+                caps,
+            } => self.reserve(*session, (*least, *most), *caps).await,
+            Step::Settle { session, part } => self.settle(*session, *part).await,
+            Step::Crash { session } => self.crash(*session).await,
+            Step::Rest { session } => {
+                self.grow(*session, None, true).await;
+                self.sweep().await;
+                self.grow(*session, None, false).await;
+            }
+            Step::Erase { session, at } => {
+                let id = format!("ses_{session}");
+                let erased = self.store.erase(ORG, &id, Millis(*at)).await;
+                let one = &mut self.driven[usize::from(*session)];
+                assert_eq!(erased.is_ok(), !one.erased);
+                one.erased = true;
+                self.lapsed().await;
+            }
+            Step::Sweep => self.sweep().await,
+        }
+    }
+
+    async fn reserve(&mut self, session: u8, (least, most): (u64, u64), caps: u8) {
+        let one = &mut self.driven[usize::from(session)];
+        let under = self.caps.iter().enumerate();
+        let under = under.filter(|(n, _)| caps & (1 << n) != 0);
+        let under: Vec<_> = under.map(|(_, cap)| cap.clone()).collect();
+        let wish = Wish {
+            epoch: one.epoch,
+            ..wish(&format!("ses_{session}"), &under, least, most)
+        };
+        let answer = self.store.reserve(wish).await;
+        let before = match &answer {
+            Ok(_) => one.call.take(),
+            Err(error) => {
+                assert!(one.erased && matches!(error, Error::Fenced));
+                None
+            }
+        };
+        if let Ok(Reserved::Granted(granted)) = answer {
+            let granted = granted.tokens;
+            assert!(granted >= least && granted <= most);
+            one.call = Some(Flying {
+                granted,
+                caps,
+                died: false,
+            });
+        }
+        // Nobody told of it, so it may have used all.
+        if let Some(before) = before.filter(|call| !call.died) {
+            self.uses(before.caps, before.granted);
+        }
+    }
+
+    /// The driver tells what its call used, or what that of a dead one can have used.
+    async fn settle(&mut self, session: u8, part: u64) {
+        let call = self.driven[usize::from(session)].call.take();
+        let Some(call) = call else {
+            return self.grow(session, Some(0), false).await;
+        };
+        let id = format!("ses_{session}");
+        let left = self.store.reservation(&id).await.unwrap();
+        if let Some(left) = left {
+            assert_eq!(left.amount.tokens, call.granted);
+        }
+        let used = if call.died {
+            call.granted
+        } else {
+            call.granted * part / 100
+        };
+        if !call.died {
+            self.uses(call.caps, used);
+        }
+        let one = &self.driven[usize::from(session)];
+        if one.erased {
+            let (epoch, used) = (one.epoch, tokens(used));
+            self.store.settle_gone(&id, epoch, used).await.unwrap();
+        } else {
+            self.grow(session, Some(used), false).await;
+        }
+    }
+
+    async fn crash(&mut self, session: u8) {
+        let (one, id) = (
+            &mut self.driven[usize::from(session)],
+            format!("ses_{session}"),
+        );
+        self.store.release(&id, one.epoch).await.unwrap();
+        let claimed = self.store.claim_one(&id, "b", Millis(5000), Millis(9000));
+        if let Some(claimed) = claimed.await.unwrap() {
+            one.epoch = claimed.row.epoch;
+        }
+        let died = one.call.as_mut().filter(|call| !call.died);
+        let used = died.map(|call| {
+            call.died = true;
+            (call.caps, call.granted)
+        });
+        if let Some((caps, granted)) = used {
+            self.uses(caps, granted);
+        }
+    }
+
+    async fn sweep(&mut self) {
+        self.store.sweep(Millis(2000), 1).await.unwrap();
+        self.lapsed().await;
+    }
+
+    /// What the store took as used up, because nobody will settle it.
+    async fn lapsed(&mut self) {
+        for n in 0..self.driven.len() {
+            let left = self.store.reservation(&format!("ses_{n}")).await.unwrap();
+            let swept = self.driven[n].call.take_if(|_| left.is_none());
+            if let Some(call) = swept.filter(|call| !call.died) {
+                self.uses(call.caps, call.granted);
+            }
+        }
+    }
+
+    async fn grow(&mut self, session: u8, used: Option<u64>, rest: bool) {
+        let (one, id) = (
+            &mut self.driven[usize::from(session)],
+            format!("ses_{session}"),
+        );
+        let append = Append {
+            epoch: Some(one.epoch),
+            settle: used.map(tokens),
+            project: project(one.head + 1, !rest),
+            ..next(&id, one.head)
+        };
+        match self.store.append(append).await {
+            Ok(_) => one.head += 1,
+            Err(error) => assert!(one.erased && matches!(error, Error::Fenced), "{error}"),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use session::{Draft, Millis, Tokens, Usd};
 use store::{
     Amount, Append, Cap, Database, Dedupe, Error, EventQuery, NewDestination, NewSession, Once,
-    Origin, Page, Quota, SessionFilter, Store, Tally, UsageBy,
+    Origin, Page, Quota, SessionFilter, Store, Tally, UsageBy, Wish,
 };
 
 use crate::bed::{Bed, both, draft, new, next, project, seqs};
@@ -72,11 +72,16 @@ async fn full(store: &Store, org: &str, id: &str) -> String {
         tokens: 100,
         usd: Usd(0),
     };
-    let least = Amount::default();
-    store
-        .reserve(id, epoch, &[cap()], least, most)
-        .await
-        .unwrap();
+    let wish = Wish {
+        session: id.to_owned(),
+        epoch,
+        caps: vec![cap()],
+        input: 10,
+        least: Amount::default(),
+        most,
+        before: None,
+    };
+    store.reserve(wish).await.unwrap();
     let piece = Bytes::from(CANARY.repeat(100));
     let piece = store.piece_put(org, id, piece).await.unwrap();
     let mut append = Append {
@@ -238,9 +243,14 @@ async fn it_is_gone_at_once_for_everyone(bed: Bed) {
     };
     let listed = store.sessions(&org, SessionFilter::default(), page).await;
     assert!(listed.unwrap().rows.is_empty());
-    // What it held of a budget counts as spent.
+    // Whoever drove it tells what it used of what it held of a budget.
+    let used = Amount {
+        tokens: 40,
+        usd: Usd(0),
+    };
+    store.settle_gone("ses_1", 1, used).await.unwrap();
     let spent = store.caps_spent(&[cap()]).await.unwrap();
-    assert_eq!(spent[0].tokens, 100);
+    assert_eq!(spent[0].tokens, 40);
 }
 
 async fn nothing_is_left_but_a_tombstone_and_usage(bed: Bed) {

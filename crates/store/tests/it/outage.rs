@@ -84,7 +84,8 @@ async fn a_database_that_went_away_is_told_and_comes_back() {
     unavailable(store.append(next("ses_1", 1))).await;
     unavailable(store.claim("a", now, until, 9, &Quota::default())).await;
     unavailable(store.renew("a", &[], until)).await;
-    unavailable(store.reserve("ses_1", 1, &[], none, none)).await;
+    unavailable(store.reservation("ses_1")).await;
+    unavailable(store.settle_gone("ses_1", 1, none)).await;
     unavailable(store.usage(ORG, now, until, UsageBy::Day)).await;
     unavailable(store.erase(ORG, "ses_1", now)).await;
     unavailable(store.sweep(now, 1)).await;
