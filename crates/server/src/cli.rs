@@ -19,6 +19,7 @@ mod demo;
 mod destination;
 mod doctor;
 mod drill;
+mod ended;
 mod error;
 mod follow;
 mod home;
@@ -73,7 +74,8 @@ struct Cli {
 }
 
 const AFTER: &str = "Exit codes: 0 done, 1 failed here, 2 wrong command line, 3 refused by the server, \
-4 conflict, 5 the server failed, 130 interrupted.";
+4 conflict, 5 the server failed; of a turn that was waited for: 6 it failed, 7 a limit ended it, \
+8 it was stopped, 9 it asks something; 130 interrupted.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "For every command")]
@@ -84,13 +86,13 @@ struct Global {
     /// No colours (as with NO_COLOR)
     #[arg(long, global = true)]
     no_color: bool,
-    /// API key of the server to talk to
-    #[arg(long, global = true, env = "OPENCOMPUTER_API_KEY")]
-    #[arg(hide_env_values = true, value_name = "KEY")]
+    /// API key of the server to talk to (or OPENCOMPUTER_API_KEY)
+    // Its variable is read in `main`: clap shows what a variable gives as if the
+    // user had to give it.
+    #[arg(long, global = true, value_name = "KEY")]
     api_key: Option<String>,
-    /// Address of the server to talk to
-    #[arg(long, global = true, env = "OPENCOMPUTER_API_URL", value_name = "URL")]
-    #[arg(hide_env_values = true)]
+    /// Address of the server to talk to (or OPENCOMPUTER_API_URL)
+    #[arg(long, global = true, value_name = "URL")]
     api_url: Option<String>,
 }
 
@@ -167,24 +169,20 @@ struct Config {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
     let matches = match Cli::command().try_get_matches_from(&arguments) {
         Ok(matches) => matches,
-        Err(error) => {
-            return misused(
-                &error,
-                arguments.iter().any(|argument| argument == "--json"),
-            );
-        }
+        Err(error) => return misused(&error, json),
     };
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
-        Err(error) => return misused(&error, false),
+        Err(error) => return misused(&error, json),
     };
     let out = Out::new(cli.global.json, cli.global.no_color);
     let context = Context {
         out,
-        url: cli.global.api_url,
-        key: cli.global.api_key,
+        url: cli.global.api_url.or_else(|| set("OPENCOMPUTER_API_URL")),
+        key: cli.global.api_key.or_else(|| set("OPENCOMPUTER_API_KEY")),
     };
     match run(&context, cli.command, &matches) {
         Ok(()) => ExitCode::SUCCESS,
@@ -195,12 +193,21 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What a variable of the environment says.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client's own two variables are no options of the server's"
+)]
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Help is no error; what is one ends with 2.
 fn misused(error: &clap::Error, json: bool) -> ExitCode {
     if json && error.use_stderr() {
         let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let usage = CliError::Usage(first.trim_start_matches("error: ").to_owned());
+        let whole = text.trim().trim_start_matches("error: ");
+        let usage = CliError::Usage(whole.to_owned());
         eprintln!("{}", usage.json());
         return usage.exit();
     }

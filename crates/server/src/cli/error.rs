@@ -1,11 +1,13 @@
 //! Why a command ended badly, and the number it ends with. Scripts rely on the
 //! numbers: 1 here, 2 the command line, 3 refused by the server, 4 a conflict,
-//! 5 the server's own fault, 130 interrupted.
+//! 5 the server's own fault, 6 to 9 a turn that did not complete, 130 interrupted.
 
 use std::io;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+
+use super::ended::Ended;
 
 /// Why a command could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,9 @@ pub(super) enum CliError {
     /// Something here, and it was told already.
     #[error("failed, as told above")]
     Silent,
+    /// The turn that was waited for did not complete.
+    #[error("{0}")]
+    Turn(Ended),
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -83,6 +88,7 @@ impl CliError {
                 _ => 3,
             },
             Self::Pipe => 0,
+            Self::Turn(ended) => ended.code(),
             Self::Interrupted => 130,
         }
     }
@@ -101,6 +107,9 @@ impl CliError {
             value["type"] = refused.code.as_str().into();
             value["param"] = refused.param.clone().into();
             value["request_id"] = refused.request_id.clone().into();
+        }
+        if let Self::Turn(ended) = self {
+            value["yield_reason"] = ended.reason.as_str().into();
         }
         value
     }

@@ -14,6 +14,7 @@ pub(super) struct Live {
     out: Out,
     render: Render,
     heard: Heard,
+    silent: bool,
 }
 
 impl Live {
@@ -24,7 +25,21 @@ impl Live {
             out,
             render,
             heard: Heard::default(),
+            silent: false,
         }
+    }
+
+    /// One that shows nothing.
+    pub(super) fn silent(out: Out) -> Self {
+        Self {
+            silent: true,
+            ..Self::new(out, false)
+        }
+    }
+
+    /// Whether it shows anything.
+    pub(super) fn shows(&self) -> bool {
+        !self.silent
     }
 
     /// Shows a piece of an answer.

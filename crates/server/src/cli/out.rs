@@ -76,6 +76,7 @@ impl Out {
             (CliError::Pipe | CliError::Silent, _) => Ok(()),
             // The user knows; only the line they were on is ended.
             (CliError::Interrupted, false) => writeln!(io::stderr()),
+            (CliError::Turn(ended), false) if ended.told => Ok(()),
             (error, true) => writeln!(io::stderr(), "{}", error.json()),
             (error, false) => {
                 let words = clean(&error.to_string());

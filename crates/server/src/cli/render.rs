@@ -28,6 +28,8 @@ pub(super) struct Render {
     steps: bool,
     /// When each open turn began.
     began: HashMap<String, String>,
+    /// What went wrong last, as it was told.
+    failed: Option<String>,
 }
 
 impl Render {
@@ -36,6 +38,7 @@ impl Render {
             paint,
             steps: false,
             began: HashMap::new(),
+            failed: None,
         }
     }
 
@@ -65,9 +68,9 @@ impl Render {
             ),
             "http.request" => requested(paint, event),
             "agent.message" if event["level"] == "progress" => {
-                said(&paint.dim("agent ·"), &text(body))
+                said(&paint.dim("agent ▸"), &told(paint, event))
             }
-            "agent.message" => said(&self.speaker(), &text(body)),
+            "agent.message" => said(&self.speaker(), &told(paint, event)),
             "agent.thinking" => paint.dim(&said("thinks ·", &text(body))),
             "turn.started" => self.turn_started(event),
             "turn.completed" | "turn.failed" => self.turn_completed(event),
@@ -81,7 +84,10 @@ impl Render {
             "context.compacted" => paint.dim(&said("compacted ·", &text(body))),
             "session.cancel_requested" => paint.yellow("cancel requested"),
             "session.archived" => paint.dim("session archived"),
-            _ if kind.starts_with("error.") => failed(paint, kind, body),
+            _ if kind.starts_with("error.") => {
+                self.failed = Some(text(body));
+                failed(paint, kind, body)
+            }
             _ => match session::note(paint, kind, body) {
                 Some(note) => note,
                 None => said(
@@ -134,12 +140,24 @@ impl Render {
             .unwrap_or_default();
         let began = self.began.remove(id);
         let took = began.and_then(|began| parts::between(&began, event["ts"].as_str()?));
-        result::turn(self.paint, &event["body"], took)
+        let told = self.failed.take();
+        result::turn(self.paint, &event["body"], took, told.as_deref())
     }
 }
 
 fn said(who: &str, text: &str) -> String {
     format!("{who} {text}")
+}
+
+/// What the agent said; a part of it says that it is one.
+fn told(paint: Paint, event: &Value) -> String {
+    let words = text(&event["body"]);
+    if event["body_truncated"] != true {
+        return words;
+    }
+    let bytes = parts::number(event["body_bytes"].as_u64().unwrap_or(0));
+    let note = paint.yellow(&format!("(the beginning of {bytes} bytes)"));
+    format!("{words}\n{note}")
 }
 
 /// What a program sent, and by which hook.

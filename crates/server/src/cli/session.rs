@@ -6,6 +6,7 @@ mod list;
 mod logs;
 mod talk;
 mod wait;
+mod whole;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;

@@ -169,10 +169,20 @@ pub(super) async fn stopped(
     let ended = tokio::time::timeout(GONE, sandbox.exec(Exec::shell(&id, ""), None)).await;
     let ran = ended.map_err(|_| hands::Error::Deadline("a killed command to be gone"))??;
     let mut done = finished(sandbox, &id, ran).await?;
-    done.text.push_str(&format!("\n[stopped: {why}]"));
+    let ours = matches!(&done.outcome, Outcome::Killed { reason } if reason == "canceled");
+    done.text = said_once(&done.text, why, ours);
     done.is_error = true;
     if let Outcome::Killed { reason } = &mut done.outcome {
         why.clone_into(reason);
     }
     Ok(done)
+}
+
+/// The text with why the command was stopped: in the place of the sandbox's own words
+/// if it was stopped for that, since the sandbox knows only that it was told to.
+fn said_once(text: &str, why: &str, ours: bool) -> String {
+    match text.rsplit_once("[killed: canceled").filter(|_| ours) {
+        Some((before, after)) => format!("{before}[stopped: {why}{after}"),
+        None => format!("{text}\n[stopped: {why}]"),
+    }
 }

@@ -3,6 +3,7 @@
 mod client;
 mod demo;
 mod docs;
+mod ends;
 mod follow;
 mod hooks;
 mod keep;

@@ -72,7 +72,11 @@ pub(super) async fn tell(context: &Context, model: Choice) -> Result<Told, CliEr
             paint.bold("Session")
         ),
     )?;
-    watch(context, &session).await?;
+    match watch(context, &session).await {
+        // The result says what it came to.
+        Ok(()) | Err(CliError::Turn(_)) => {}
+        Err(error) => return Err(error),
+    }
     let result = context
         .ask("reading the result", Ask::get(path(&session, "/result")))
         .await?;

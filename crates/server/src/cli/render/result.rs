@@ -26,11 +26,14 @@ pub(super) fn done(paint: Paint, body: &Value) -> Option<String> {
 
 /// The output without the words that tell the model how it ended: we tell it.
 fn without_ending<'a>(output: &'a str, body: &Value) -> &'a str {
-    let code = body["exit_code"]
-        .as_i64()
-        .map(|code| format!("[exit code {code}]"));
-    let rest = code
-        .and_then(|code| output.strip_suffix(&code))
+    let code = body["exit_code"].as_i64();
+    let code = code.map(|code| format!("[exit code {code}]"));
+    let reason = body["reason"].as_str();
+    let stopped = reason.map(|reason| format!("[stopped: {reason}]"));
+    let rest = [code, stopped]
+        .into_iter()
+        .flatten()
+        .find_map(|ending| output.strip_suffix(&ending))
         .unwrap_or(output)
         .trim_end();
     if rest == "(no output)" { "" } else { rest }
@@ -71,8 +74,9 @@ pub(super) fn model(body: &Value) -> String {
     format!("model answered{}{stop}", tokens(&body["usage"]))
 }
 
-/// The end of a turn: why, how long, how much.
-pub(super) fn turn(paint: Paint, body: &Value, took: Option<u64>) -> String {
+/// The end of a turn: why, how long, how much. What went wrong is not told again
+/// where it was `told` just before.
+pub(super) fn turn(paint: Paint, body: &Value, took: Option<u64>, told: Option<&str>) -> String {
     let reason = body["yield_reason"]
         .as_str()
         .or(body["outcome"].as_str())
@@ -89,10 +93,9 @@ pub(super) fn turn(paint: Paint, body: &Value, took: Option<u64>) -> String {
         .unwrap_or_default();
     let usage = paint.dim(&format!("{took}{}", tokens(&body["usage"])));
     let error = &body["error"];
-    let why = if error.is_object() {
-        format!("\n{}", paint.red(&text(error)))
-    } else {
-        String::new()
+    let why = match text(error) {
+        words if words.is_empty() || told == Some(&words) => String::new(),
+        words => format!("\n{}", paint.red(&words)),
     };
     format!("{how}{usage}{why}")
 }

@@ -27,7 +27,7 @@ agent.message user {"text":"done\n\nreally"}
           really
 
 agent.message progress {"text":"looking"}
-03:04:05  agent · looking
+03:04:05  agent ▸ looking
 
 agent.thinking progress {"text":"hm"}
 03:04:05  thinks · hm
@@ -69,6 +69,10 @@ exec.completed internal {"tool":"bash","output":"(no output)","exit_code":0}
 exec.completed internal {"output":"x","outcome":"killed","reason":"out_of_memory","bytes":99999}
 03:04:05  x
           stopped: out of memory · 99,999 bytes in all
+
+exec.completed internal {"output":"x\n[stopped: interrupted]","outcome":"killed","reason":"interrupted"}
+03:04:05  x
+          stopped: interrupted
 
 tool.result internal {"tool":"read","output":"1 a","is_error":false}
 03:04:05  1 a
@@ -149,6 +153,35 @@ fn every_type_has_its_lines() {
         shown.push_str(&format!("\n{line}\n{}\n", lines.trim_end()));
     }
     assert_eq!(shown, GOLDEN);
+}
+
+#[test]
+fn what_went_wrong_is_told_once() {
+    let mut render = Render::new(Paint(false));
+    let error = json!({ "code": "auth", "message": "bad key" });
+    let end = event(
+        "turn.completed",
+        "user",
+        json!({ "yield_reason": "error", "error": error }),
+    );
+    render.event(&event("error.model", "user", error));
+    let shown = render.event(&end);
+    assert_eq!(shown.as_deref(), Some("03:04:05  ✗ turn failed"));
+    let alone = render.event(&end);
+    assert_eq!(
+        alone.as_deref(),
+        Some("03:04:05  ✗ turn failed\n          bad key")
+    );
+}
+
+#[test]
+fn a_part_of_a_message_says_that_it_is_one() {
+    let mut part = event("agent.message", "user", json!({ "text": "begin…" }));
+    part["body_truncated"] = true.into();
+    part["body_bytes"] = 40_000.into();
+    let shown = Render::new(Paint(false)).event(&part);
+    let want = "03:04:05  agent ▸ begin…\n          (the beginning of 40,000 bytes)";
+    assert_eq!(shown.as_deref(), Some(want));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `oc session logs`: the past, and with `--follow` what happens from then on.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::path;
+use super::{path, whole};
 use crate::cli::api::{Api, Ask};
 use crate::cli::context::Context;
+use crate::cli::ended::Ended;
 use crate::cli::error::CliError;
 use crate::cli::follow::{Follow, Seen, Wanted};
 use crate::cli::live::Live;
@@ -57,11 +58,8 @@ pub(super) async fn run(context: &Context, logs: Logs) -> Result<(), CliError> {
         turn: logs.turn,
         deltas: logs.deltas,
     };
-    let mut live = Live::new(context.out, steps);
-    watch(context, &logs.id, wanted, logs.after, false, |seen| {
-        show(context, &mut live, seen)
-    })
-    .await
+    let live = Live::new(context.out, steps);
+    watch(context, &logs.id, wanted, logs.after, Until::Archived, live).await
 }
 
 /// Watches a session from after an event until it comes to rest.
@@ -70,11 +68,8 @@ pub(crate) async fn follow_turn(context: &Context, id: &str, after: u64) -> Resu
         deltas: context.out.terminal && !context.out.json,
         ..Wanted::default()
     };
-    let mut live = Live::new(context.out, false);
-    watch(context, id, wanted, after, true, |seen| {
-        show(context, &mut live, seen)
-    })
-    .await
+    let live = Live::new(context.out, false);
+    watch(context, id, wanted, after, Until::Rest, live).await
 }
 
 /// Waits until a session comes to rest, and shows nothing.
@@ -83,50 +78,84 @@ pub(crate) async fn wait_turn(context: &Context, id: &str) -> Result<(), CliErro
         kind: Some("turn.completed".to_owned()),
         ..Wanted::default()
     };
-    watch(context, id, wanted, 0, true, |_| Ok(())).await
+    watch(
+        context,
+        id,
+        wanted,
+        0,
+        Until::Rest,
+        Live::silent(context.out),
+    )
+    .await
 }
 
-/// Sees everything there is to see, until the session is archived, or at rest
-/// if that is enough.
+/// How long a session is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Until the turn ended that was waited for.
+    Rest,
+    /// As long as there may be more.
+    Archived,
+}
+
+/// Shows everything there is to see. The last turn that ended says how it went.
 async fn watch(
     context: &Context,
     id: &str,
     wanted: Wanted,
     after: u64,
-    until_rest: bool,
-    mut show: impl FnMut(&Seen) -> Result<(), CliError>,
+    until: Until,
+    mut live: Live,
 ) -> Result<(), CliError> {
     let api = context.api()?;
     let mut follow = Follow::new(&api, id, wanted, after);
-    while let Some(seen) = follow.next().await? {
-        show(&seen)?;
+    while let Some(mut seen) = follow.next().await? {
+        if let Seen::Event(event) = &mut seen
+            && !context.out.json
+        {
+            // Where the whole is not to be had, the part is shown, and says so.
+            let _ = whole::fill(&api, id, event).await;
+        }
+        show(context, &mut live, &seen)?;
         match seen {
             Seen::Lost(ms) => {
                 let waiting = "the connection is lost; trying again (Ctrl-C to stop)";
                 during(context.out, waiting, Follow::pause(ms)).await;
             }
-            Seen::Event(event) if until_rest && event["type"] == "turn.completed" => {
-                if at_rest(&api, id).await? {
-                    return Ok(());
+            Seen::Event(event) if until == Until::Rest && event["type"] == "turn.completed" => {
+                if rests_after(&api, id, &event).await? {
+                    return went(&event["body"], live.shows());
                 }
             }
             Seen::Event(_) | Seen::Delta(_) => {}
         }
     }
-    Ok(())
+    // What was asked for need not hold the ends of turns.
+    let session = now(&api, id).await?;
+    went(&session["last_turn"], false)
 }
 
-/// Whether a session rests: what was said during a turn may have queued another.
-/// Waits for a server that is away.
-async fn at_rest(api: &Api, id: &str) -> Result<bool, CliError> {
+/// An end that is not well is an error.
+fn went(turn: &Value, told: bool) -> Result<(), CliError> {
+    match Ended::of(turn, told) {
+        Some(ended) => Err(CliError::Turn(ended)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a session rests after this end of a turn: what was said during the turn
+/// may have queued another, which may have ended by now.
+async fn rests_after(api: &Api, id: &str, end: &Value) -> Result<bool, CliError> {
+    let session = now(api, id).await?;
+    let rests = !matches!(session["status"].as_str(), Some("queued" | "running"));
+    Ok(rests && session["last_turn"]["id"] == end["body"]["turn_id"])
+}
+
+/// The session as it is. Waits for a server that is away.
+async fn now(api: &Api, id: &str) -> Result<Value, CliError> {
     loop {
         match api.send(Ask::get(path(id, ""))).await {
-            Ok(answer) => {
-                return Ok(!matches!(
-                    answer.value["status"].as_str(),
-                    Some("queued" | "running")
-                ));
-            }
+            Ok(answer) => return Ok(answer.value),
             Err(CliError::Api(refused)) if refused.status < 500 && refused.status != 429 => {
                 return Err(refused.into());
             }
@@ -136,6 +165,9 @@ async fn at_rest(api: &Api, id: &str) -> Result<bool, CliError> {
 }
 
 fn show(context: &Context, live: &mut Live, seen: &Seen) -> Result<(), CliError> {
+    if !live.shows() {
+        return Ok(());
+    }
     match seen {
         Seen::Event(event) if context.out.json => context.out.value(event),
         Seen::Delta(delta) if context.out.json => context.out.value(&json!({ "delta": delta })),
@@ -146,6 +178,7 @@ fn show(context: &Context, live: &mut Live, seen: &Seen) -> Result<(), CliError>
 }
 
 async fn past(context: &Context, logs: &Logs) -> Result<(), CliError> {
+    let api = context.api()?;
     let (mut after, mut all, mut render) = (
         logs.after,
         Vec::new(),
@@ -165,10 +198,12 @@ async fn past(context: &Context, logs: &Logs) -> Result<(), CliError> {
         if context.out.json {
             all.extend(events);
         } else {
-            events
-                .iter()
-                .filter_map(|event| render.event(event))
-                .try_for_each(|lines| context.out.line(&lines))?;
+            for mut event in events {
+                let _ = whole::fill(&api, &logs.id, &mut event).await;
+                render
+                    .event(&event)
+                    .map_or(Ok(()), |lines| context.out.line(&lines))?;
+            }
         }
         match page["next_cursor"]
             .as_str()

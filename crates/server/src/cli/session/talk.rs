@@ -3,12 +3,14 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::path;
+use super::{path, whole};
 use crate::cli::api::Ask;
 use crate::cli::context::{Context, field};
+use crate::cli::ended::Ended;
 use crate::cli::error::CliError;
 use crate::cli::limits::body;
 use crate::cli::paint::clean;
+use crate::cli::progress::during;
 use crate::cli::text;
 
 #[derive(Debug, Args)]
@@ -56,20 +58,31 @@ pub(super) async fn steer(context: &Context, steer: &Steer) -> Result<(), CliErr
     })
 }
 
+/// Shows what the last turn came to; an end that is not well is told, too.
 pub(super) async fn result(context: &Context, id: &str) -> Result<(), CliError> {
-    let answer = context
+    let mut answer = context
         .ask("reading the result", Ask::get(path(id, "/result")))
         .await?;
-    context.show(&answer, |result| {
-        let text = result["result"]["body"]["text"].as_str().map(clean);
-        text.unwrap_or_else(|| match result["last_turn"]["yield_reason"].as_str() {
-            Some(reason) => format!(
-                "No result: the last turn ended with {}.",
-                reason.replace('_', " ")
-            ),
-            None => "No result yet.".to_owned(),
-        })
-    })
+    let turn = answer.value["last_turn"].clone();
+    if context.out.json {
+        context.out.line(answer.text.trim_end())?;
+    } else if answer.value["result"].is_object() {
+        let (api, result) = (context.api()?, &mut answer.value["result"]);
+        let whole = whole::fill(&api, id, result);
+        during(context.out, "reading the whole of it", whole).await?;
+        let text = result["body"]["text"].as_str().unwrap_or_default();
+        context.out.line(&clean(text))?;
+    }
+    match Ended::of(&turn, false) {
+        Some(ended) => Err(CliError::Turn(ended)),
+        None if answer.value["result"].is_object() => Ok(()),
+        None if turn.is_object() => Err(CliError::Local(format!(
+            "no result yet: the turn is still running (oc session logs {id} --follow)"
+        ))),
+        None => Err(CliError::Local(
+            "no result yet: no turn has begun".to_owned(),
+        )),
+    }
 }
 
 /// Cancels the running turn, or archives the session.
