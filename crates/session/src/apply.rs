@@ -129,13 +129,15 @@ impl State {
     }
 
     /// A fork begins with what was said and with the files, and with nothing
-    /// used: what the other session used is on the other's account.
+    /// used: what the other session used is on the other's account. What waited
+    /// there was said to the other, too: it is read here, and begins nothing.
     fn fork(&mut self, from: &str, at: u64, checkpoint: Option<&Files>) {
         self.origin = Some(Origin {
             session: from.to_owned(),
             seq: at,
             turns: self.turns,
         });
+        self.consume(at);
         self.archived = false;
         self.hibernated = checkpoint.is_some();
         self.checkpoint = checkpoint.cloned();

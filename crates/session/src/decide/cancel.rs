@@ -12,7 +12,9 @@ pub(super) fn cancel(facts: &mut Facts<'_>) {
         return;
     }
     match &facts.state.turn {
-        Some(turn) if turn.cancel.is_none() => {
+        // A turn that stops already is asked once more where something was said
+        // since: that, too, is what this cancel means.
+        Some(turn) if turn.cancel.is_none() || !facts.state.waiting.is_empty() => {
             facts.add(Fact::CancelRequested);
         }
         Some(_) => {}

@@ -12,6 +12,12 @@ pub(super) fn end(
     open: Option<Receipt>,
 ) -> Result<(), Refusal> {
     let turn = facts.turn()?;
+    // The driver chose its reason before it stopped the call. Who was told since
+    // that the turn is canceled must not see it go on in another one.
+    let reason = match turn.cancel {
+        Some(_) => YieldReason::Canceled,
+        None => reason,
+    };
     if let Some(receipt) = open {
         if turn
             .open

@@ -101,6 +101,7 @@ pub(super) fn gated(facts: &mut Facts<'_>, gated: Gated) -> Result<(), Refusal> 
 
 /// The facts so far become those of another session. A turn that is open in
 /// them is closed: nobody runs it here, and what it had begun was not begun here.
+/// So the fork rests until it is told something of its own.
 pub(super) fn forked(facts: &mut Facts<'_>, from: String, checkpoint: Option<Files>) {
     let at = facts.state.head;
     facts.add(Fact::Forked {

@@ -1,9 +1,9 @@
 //! Forks: what stays, what begins anew.
 
 use session::fact::{Checkpoint, Fact, Files, YieldReason};
-use session::{Command, Phase, Stop};
+use session::{Command, Duty, Limits, Phase, Stop};
 
-use crate::scene::{SESSION, Scene, answer, asks, send};
+use crate::scene::{SESSION, Scene, answer, asks, end, interrupt, send};
 
 fn fork(scene: &mut Scene) -> Vec<String> {
     scene.did(Command::Fork {
@@ -49,6 +49,38 @@ fn a_fork_in_the_middle_of_a_turn_closes_it_and_runs_nothing_of_it() {
     let ended = scene.state.last_turn.as_ref().unwrap();
     assert_eq!(ended.reason, YieldReason::Canceled);
     assert_eq!(scene.phase(), Phase::Idle);
+}
+
+#[test]
+fn a_fork_runs_nothing_that_waited_and_the_model_sees_it_when_it_is_told_something() {
+    let mut queued = Scene::new();
+    queued.did(send("go"));
+    let mut steered = Scene::new();
+    steered.did(send("go"));
+    steered.did(Command::Begin);
+    steered.replied(asks(&[("a", "bash")]));
+    steered.did(interrupt("and this"));
+    let mut late = Scene::limited(Limits {
+        auto_continue: Some(1),
+        ..Limits::default()
+    });
+    late.did(send("go"));
+    late.did(Command::Begin);
+    late.did(end(YieldReason::DeadlineExceeded));
+    for mut scene in [queued, steered, late] {
+        assert!(!scene.state.waiting.is_empty());
+        fork(&mut scene);
+        assert_eq!((scene.duty(), scene.phase()), (Duty::Rest, Phase::Idle));
+        let past = scene.view();
+        scene.did(send("now"));
+        scene.did(Command::Begin);
+        let body = &scene.last().draft.body;
+        assert_eq!(body["input_from_seq"], body["input_to_seq"], "its own only");
+        assert_eq!(scene.duty(), Duty::Think);
+        let all = scene.view();
+        assert_eq!(all[..past.len()], past);
+        assert_eq!(all[past.len()..], ["user: now"]);
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Random histories: a driver that does what the duty says, a model and hands
 //! that answer anything, and a world that sends, cancels and archives at every
-//! point. What must hold in each is in `always`; which transitions were ever
+//! point, and by plan every odd order of these (`orders`). What must hold in each is in `always`; which transitions were ever
 //! taken is counted in `transitions`.
 
 mod always;
 mod driver;
+mod orders;
 mod plan;
 mod transitions;
 

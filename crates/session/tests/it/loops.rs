@@ -96,3 +96,26 @@ fn other_ends_do_not_go_on() {
         assert_eq!(goes_on, reason == YieldReason::DeadlineExceeded);
     }
 }
+
+#[test]
+fn a_canceled_turn_does_not_go_on_whatever_its_driver_saw_first() {
+    for reason in YieldReason::ALL {
+        let mut scene = Scene::limited(Limits {
+            auto_continue: Some(9),
+            ..Limits::default()
+        });
+        scene.did(send("go"));
+        scene.did(Command::Begin);
+        scene.replied(asks(&[("a", "bash")]));
+        // The driver stops the call at the deadline; the cancel lands while it does.
+        scene.did(Command::Cancel);
+        let kinds = scene.did(end(reason));
+        assert_eq!(
+            kinds,
+            ["tool.indeterminate", "turn.completed"],
+            "{reason:?}"
+        );
+        assert_eq!(scene.last().draft.body["yield_reason"], "canceled");
+        assert_eq!((scene.duty(), scene.phase()), (Duty::Rest, Phase::Idle));
+    }
+}

@@ -22,6 +22,10 @@ pub struct Scene {
     pub state: State,
     pub fold: Fold,
     pub now: Millis,
+    /// Its own id: a fork's facts have another's than those before them.
+    pub id: &'static str,
+    /// Heads at which a cancel was acknowledged.
+    pub cancels: Vec<u64>,
 }
 
 impl Scene {
@@ -36,17 +40,23 @@ impl Scene {
             state: State::default(),
             fold: Fold::default(),
             now: Millis(1_000_000),
+            id: SESSION,
+            cancels: Vec::new(),
         }
     }
 
     /// Decides and appends; gives the kinds of the new events.
     pub fn tell(&mut self, command: Command) -> Result<Vec<String>, Refusal> {
-        let decided = decide(SESSION, &self.frozen, &self.state, command, self.now)?;
+        let canceled = matches!(command, Command::Cancel);
+        let decided = decide(self.id, &self.frozen, &self.state, command, self.now)?;
         let mut kinds = Vec::new();
         for draft in decided.drafts {
             kinds.push(draft.kind.clone());
-            let event = draft.at(SESSION, self.state.head + 1, self.now);
+            let event = draft.at(self.id, self.state.head + 1, self.now);
             self.append(event);
+        }
+        if canceled {
+            self.cancels.push(self.state.head);
         }
         assert_eq!(self.state, decided.state, "decide and apply disagree");
         Ok(kinds)

@@ -236,6 +236,23 @@ fn a_cancel_takes_what_waits_and_leaves_what_comes_later() {
 }
 
 #[test]
+fn a_second_cancel_takes_what_came_after_the_first() {
+    let mut scene = begun();
+    scene.did(Command::Cancel);
+    assert_eq!(scene.did(Command::Cancel), [""; 0], "nothing new to stop");
+    scene.did(interrupt("something else"));
+    assert_eq!(scene.did(Command::Cancel), ["session.cancel_requested"]);
+    assert_eq!(scene.did(Command::Cancel), [""; 0]);
+    let mut later = scene.clone();
+    scene.did(end(YieldReason::Canceled));
+    assert_eq!((scene.duty(), scene.phase()), (Duty::Rest, Phase::Idle));
+    assert_eq!(scene.view(), ["user: go", "user: something else"]);
+    later.did(send("after all"));
+    later.did(end(YieldReason::Canceled));
+    assert_eq!(later.duty(), Duty::Begin);
+}
+
+#[test]
 fn a_canceled_input_stands_in_the_conversation() {
     let mut scene = Scene::new();
     scene.did(send("never mind"));

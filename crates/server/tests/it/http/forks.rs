@@ -95,6 +95,12 @@ async fn a_fork_of_an_earlier_moment_rests_until_it_is_told_something() {
     let session = &made["session"];
     assert_eq!(session["forked_from"]["seq"], 1);
     assert_eq!(session["limits"], json!({ "turns": 9 }));
+    assert_eq!(session["status"], "idle", "its input was the origin's");
+    let early = id(session);
+    let facts = server.events(&early).await;
+    let kinds: Vec<_> = facts.iter().map(|e| e["type"].as_str().unwrap()).collect();
+    let own = ["session.forked", "session.limits_changed"];
+    assert_eq!(kinds, [["user.message"].as_slice(), &own].concat());
     let all = fork(&server, &origin, json!({})).await;
     let head = server.events(&origin).await.len();
     assert_eq!(all["session"]["forked_from"]["seq"], head);
@@ -103,6 +109,16 @@ async fn a_fork_of_an_earlier_moment_rests_until_it_is_told_something() {
         all["session"]["usage"]["tokens"], 0,
         "its account begins anew"
     );
+
+    // Told something, it runs once, and the model plays the script that it was told before.
+    server.say(&early, "go on").await;
+    let end = server.turn_end(&early, 1).await;
+    assert_eq!(end["body"]["yield_reason"], "completed", "{end}");
+    assert_eq!(server.result(&early).await, "one");
+    let facts = server.events(&early).await;
+    let begun = facts.iter().filter(|e| e["type"] == "turn.started");
+    let from: Vec<_> = begun.map(|e| e["body"]["input_from_seq"].clone()).collect();
+    assert_eq!(from, [4], "{facts:#?}");
 }
 
 #[tokio::test]

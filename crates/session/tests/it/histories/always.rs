@@ -1,20 +1,27 @@
 //! What holds of every log, whatever its history.
 
 use session::fact::{Fact, Voice};
-use session::{Command, Duty, Fold, Tokens, decide, duty, id};
+use session::{Command, Duty, Fold, Item, Phase, Stop, Tokens, id};
 
-use crate::scene::{SESSION, Scene};
+use crate::scene::{SESSION, Scene, answer, asks, send};
+use crate::view;
+
+/// Checks the log of a session at rest, and forks of it.
+pub fn check(scene: &Scene) {
+    check_log(scene);
+    any_prefix_can_be_frozen_and_forked(scene);
+}
 
 /// Checks the log of a session at rest.
-pub fn check(scene: &Scene) {
+pub fn check_log(scene: &Scene) {
     numbers_and_ids(scene);
     turns_open_and_close_in_order(scene);
     each_intent_has_one_receipt(scene);
     nothing_overtaken_runs(scene);
+    after_a_cancel_no_turn_begins_by_itself(scene);
     usage_is_the_sum_of_turns(scene);
     every_input_is_taken(scene);
     refolding_gives_the_same(scene);
-    any_prefix_can_be_frozen_and_forked(scene);
 }
 
 /// At rest nothing waits, unless the session was closed first.
@@ -156,34 +163,88 @@ fn refolding_gives_the_same(scene: &Scene) {
     assert_eq!(fold.transcript.view(), scene.fold.transcript.view());
 }
 
+/// A turn that begins after a cancel was acknowledged has an input that someone
+/// gave after it.
+fn after_a_cancel_no_turn_begins_by_itself(scene: &Scene) {
+    let facts = scene.facts();
+    let given = |from: u64, to: u64| {
+        let some = facts
+            .iter()
+            .zip(1..)
+            .filter(|(fact, _)| matches!(fact, Fact::UserMessage(_) | Fact::Requested { .. }));
+        some.into_iter().any(|(_, seq)| from < seq && seq <= to)
+    };
+    for (seq, fact) in (1..).zip(&facts) {
+        let Fact::TurnStarted { to, .. } = fact else {
+            continue;
+        };
+        if let Some(cancel) = scene.cancels.iter().rfind(|at| **at < seq) {
+            assert!(given(*cancel, *to), "turn at {seq}, canceled at {cancel}");
+        }
+    }
+}
+
 /// At any point of a log: the fold reads back as it was frozen, and a fork
-/// made there has no turn open and goes on by the same rules.
+/// made there has no turn open, rests, and goes on by the same rules.
 fn any_prefix_can_be_frozen_and_forked(scene: &Scene) {
-    const FORK: &str = "ses_fffffffffffffffffffffff0";
-    // Not at every point of each log, but of all the logs together.
-    let every = 1 + scene.events.len() / 4;
-    let mut fold = Fold::default();
+    // At every point of a short log; of the long ones at all their points together.
+    let every = 1 + scene.events.len() / 16;
+    let mut prefix = Scene {
+        frozen: scene.frozen.clone(),
+        ..Scene::new()
+    };
     for event in &scene.events {
-        fold.apply(event).unwrap();
+        prefix.append(event.clone());
         if !event.seq.is_multiple_of(every as u64) {
             continue;
         }
-        assert_eq!(Fold::thaw(&fold.freeze()).as_ref(), Some(&fold));
-        let command = Command::Fork {
-            from: SESSION.to_owned(),
-            checkpoint: None,
-        };
-        let decided = decide(FORK, &scene.frozen, &fold.state, command, scene.now).unwrap();
-        let mut fork = fold.clone();
-        for draft in decided.drafts {
-            let event = draft.at(FORK, fork.state.head + 1, scene.now);
-            fork.apply(&event).unwrap();
-        }
-        assert_eq!(fork.state, decided.state);
-        assert!(fork.state.turn.is_none() && !fork.state.archived);
-        assert_eq!(fork.state.waiting, fold.state.waiting, "what waits is kept");
-        let next = duty(&scene.frozen, &fork.state, scene.now);
-        assert_eq!(next == Duty::Rest, fork.state.waiting.is_empty());
-        assert!(matches!(next, Duty::Rest | Duty::Begin));
+        assert_eq!(Fold::thaw(&prefix.fold.freeze()), Some(prefix.fold.clone()));
+        goes_on_as_a_fork(&prefix);
     }
+}
+
+fn goes_on_as_a_fork(origin: &Scene) {
+    let mut fork = Scene {
+        id: "ses_fffffffffffffffffffffff0",
+        ..origin.clone()
+    };
+    fork.did(Command::Fork {
+        from: SESSION.to_owned(),
+        checkpoint: None,
+    });
+    assert!(fork.state.turn.is_none() && fork.phase().at_rest());
+    assert_eq!((fork.duty(), fork.state.tokens()), (Duty::Rest, 0));
+    let seen = seen(&origin.fold.transcript.view());
+    let past = fork.fold.transcript.view();
+    assert_eq!(past[..seen.len()], seen, "what the model has seen changed");
+
+    fork.did(send("from here"));
+    fork.did(Command::Begin);
+    let asked_with = fork.fold.transcript.view();
+    assert_eq!(asked_with[..past.len()], past);
+    view::check(&asked_with, Some(&seen));
+    view::shows_what_has_no_answer(&asked_with, &fork.facts());
+    view::ends_with_a_question(&asked_with);
+    if fork.duty() != Duty::Think {
+        return;
+    }
+    fork.replied(asks(&[("fork", "bash")]));
+    fork.done("ok");
+    let then = fork.fold.transcript.view();
+    view::check(&then, Some(&asked_with));
+    if fork.phase() == Phase::Running {
+        fork.replied(answer("done", Stop::EndTurn));
+        view::check(&fork.fold.transcript.view(), Some(&then));
+    }
+    assert_eq!(
+        fork.state.last_turn.map(|turn| turn.number),
+        Some(fork.state.turns)
+    );
+}
+
+/// What the model of that view has seen for certain: all up to its newest answer.
+fn seen(view: &[Item]) -> Vec<Item> {
+    let answers = |item: &Item| matches!(item, Item::Assistant(_) | Item::Summary { .. });
+    let newest = view.iter().rposition(answers);
+    view[..newest.map_or(0, |at| at + 1)].to_vec()
 }
