@@ -3,9 +3,9 @@
 //! The code passes them all the time; nothing happens unless the process was
 //! started with `OC_DRILL_POINT=name:n`, and then the n-th passing of that name
 //! ends this process with SIGKILL, as a crash would: no destructor runs,
-//! nothing is flushed. `name:n:stop` stops it with SIGSTOP instead, and
-//! `name:n:wait=ms` holds up the thread that passes. Several are parted by
-//! commas. It knows nothing of what happens at a point.
+//! nothing is flushed. `name:n:stop` stops it with SIGSTOP instead,
+//! `name:n:wait=ms` holds up the thread that passes, and `name:n:panic` breaks
+//! the task that passes. Several are parted by commas. It knows nothing of what happens at a point.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +49,7 @@ enum Deed {
     Kill,
     Stop,
     Wait(Duration),
+    Panic,
 }
 
 /// A point that is armed.
@@ -107,7 +108,9 @@ fn read(text: &str) -> Result<Vec<Armed>, String> {
 }
 
 fn read_one(text: &str) -> Result<Armed, String> {
-    let wrong = || format!("{VARIABLE}: `{text}` is not name:n, name:n:stop or name:n:wait=ms");
+    let wrong = || {
+        format!("{VARIABLE}: `{text}` is not name:n, name:n:stop, name:n:wait=ms or name:n:panic")
+    };
     let mut parts = text.trim().split(':');
     let name = parts.next().unwrap_or_default();
     if !ALL.iter().chain(&BESIDE).any(|known| *known == name) {
@@ -121,6 +124,7 @@ fn read_one(text: &str) -> Result<Armed, String> {
     let deed = match parts.next() {
         None | Some("kill") => Deed::Kill,
         Some("stop") => Deed::Stop,
+        Some("panic") => Deed::Panic,
         Some(other) => {
             let ms = other.strip_prefix("wait=").and_then(|ms| ms.parse().ok());
             Deed::Wait(Duration::from_millis(ms.ok_or_else(wrong)?))
@@ -149,6 +153,7 @@ impl Deed {
                 tracing::warn!(point = name, ?time, "held up by a drill");
                 return std::thread::sleep(time);
             }
+            Self::Panic => panic!("broken by a drill at {name}"),
         };
         // To itself a process may send anything.
         let _ = kill(Pid::this(), signal);
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_armed_is_read() {
         let armed =
-            read("append.begun:3,turn.begun:1:stop, lease.late:2:wait=50,exec.started:1:kill")
+            read("append.begun:3,turn.begun:1:stop, lease.late:2:wait=50,exec.started:1:kill,intent.written:4:panic")
                 .unwrap();
         let seen: Vec<_> = armed
             .iter()
@@ -176,6 +181,7 @@ mod tests {
                 ("turn.begun", 1, Deed::Stop),
                 ("lease.late", 2, wait),
                 ("exec.started", 1, Deed::Kill),
+                ("intent.written", 4, Deed::Panic),
             ]
         );
     }
@@ -190,6 +196,7 @@ mod tests {
             "append.begun:1:explode",
             "append.begun:1:wait=",
             "append.begun:1:kill:2",
+            "append.begun:1:panic=2",
             "append.begun:1,",
         ] {
             assert!(read(bad).is_err(), "{bad}");

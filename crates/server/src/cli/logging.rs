@@ -27,6 +27,9 @@ pub(super) fn start(config: &Config) -> Result<(), CliError> {
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A line that cannot be written, to a full disk or a closed pipe, is lost. Told
+        // of on standard error it would break the task that wrote it: that is where it went.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(colours);
     let started = if json {

@@ -46,6 +46,7 @@ pub(super) async fn strike(
 ) -> Result<Option<Blow>, DrillError> {
     match trial.fault {
         Fault::Point("lease.late") => return heard(stage, "held up by a drill", ended).await,
+        Fault::RunBroken => return heard(stage, "a run broke and is replaced", ended).await,
         Fault::ClockJumped => return Ok(jumped(trial, ended).await),
         Fault::Point(_) => return point(stage, trial.fault, ended).await,
         _ => {}

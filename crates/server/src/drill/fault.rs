@@ -26,10 +26,12 @@ pub enum Fault {
     BudgetShared,
     /// The server gets SIGKILL while it takes away what was erased of a session.
     FamilyBroken,
+    /// The task that runs a session breaks.
+    RunBroken,
 }
 
 /// The faults besides the points.
-const OTHERS: [Fault; 9] = [
+const OTHERS: [Fault; 10] = [
     Fault::SandboxKilled,
     Fault::SandboxLost,
     Fault::ServerStopped,
@@ -39,6 +41,7 @@ const OTHERS: [Fault; 9] = [
     Fault::PowerLost,
     Fault::BudgetShared,
     Fault::FamilyBroken,
+    Fault::RunBroken,
 ];
 
 impl Fault {
@@ -63,6 +66,7 @@ impl Fault {
             Self::PowerLost => "power.lost",
             Self::BudgetShared => "budget.shared",
             Self::FamilyBroken => "family.broken",
+            Self::RunBroken => "run.broken",
         }
     }
 

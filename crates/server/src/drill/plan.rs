@@ -137,6 +137,8 @@ fn most(fault: Fault, cast: &[Part]) -> u64 {
         Fault::Point(_) => 1,
         // Events of a session that is forked then.
         Fault::FamilyBroken => 12,
+        // Only says where.
+        Fault::RunBroken => 5,
         // Questions to the model between two kills.
         Fault::BudgetShared => 6,
         // Events: each session has more than these even if all goes by.
@@ -156,6 +158,19 @@ impl Trial {
         )
     }
 
+    /// Where the task of a session's run breaks.
+    fn broken_at(&self) -> &'static str {
+        const WHERE: [&str; 5] = [
+            "turn.begun",
+            "model.streaming",
+            "intent.written",
+            "exec.started",
+            "exec.finished",
+        ];
+        let which = usize::try_from(self.at).unwrap_or(0) % WHERE.len();
+        WHERE.get(which).copied().unwrap_or("turn.begun")
+    }
+
     /// What arms the server for it.
     pub(super) fn armed(&self) -> Vec<(&'static str, String)> {
         match self.fault {
@@ -169,6 +184,7 @@ impl Trial {
                 ("OC_IDLE_TIMEOUT_SECONDS", "1".to_owned()),
             ],
             Fault::Point(name) => vec![(points::VARIABLE, format!("{name}:{}", self.at))],
+            Fault::RunBroken => vec![(points::VARIABLE, format!("{}:1:panic", self.broken_at()))],
             Fault::ClockJumped => {
                 let (after, by) = self.jump();
                 vec![("OC_DRILL_CLOCK", format!("{after}:{by}"))]

@@ -2,6 +2,7 @@
 //! budget is a budget.
 
 mod budgets;
+mod closed;
 mod erasures;
 mod files;
 mod nodes;

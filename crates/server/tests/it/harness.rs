@@ -418,7 +418,7 @@ macro_rules! each_runtime {
 pub(crate) use each_runtime;
 
 /// Waits until something outside the server is so.
-async fn wait_until(so: impl Fn() -> bool) {
+pub async fn wait_until(so: impl Fn() -> bool) {
     let look = async {
         while !so() {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -8,6 +8,7 @@ mod bad_input;
 mod credentials;
 mod events;
 mod forks;
+mod full;
 mod hooks;
 mod limits;
 mod messages;

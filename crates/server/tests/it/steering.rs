@@ -164,6 +164,27 @@ async fn a_repeated_key_says_a_message_once() {
     assert_eq!(said, 1);
 }
 
+#[tokio::test]
+async fn one_message_sent_sixteen_times_at_once_is_said_once() {
+    let server = Server::start();
+    let session = server.play(json!([wait_for_file("never")])).await;
+    server.until(&session, is("tool.call")).await;
+    let path = format!("/v3/sessions/{session}/messages");
+    let body = json!({ "text": "hello", "idempotency_key": "k1" });
+    let one = || server.send(Method::POST, &path, Some(body.clone()));
+    let all = futures::future::join_all((0..16).map(|_| one())).await;
+    let new = all.iter().filter(|(status, _)| status.as_u16() == 202);
+    let replays = all.iter().filter(|(status, _)| status.as_u16() == 200);
+    assert_eq!((new.count(), replays.count()), (1, 15), "{all:#?}");
+    assert!(
+        all.iter()
+            .all(|(_, answer)| answer["event"] == all[0].1["event"])
+    );
+    let events = server.events(&session).await;
+    let said = events.iter().filter(|e| e["body"]["text"] == "hello");
+    assert_eq!(said.count(), 1, "{events:#?}");
+}
+
 async fn deltas_are_streamed_as_named_frames_and_never_logged(runtime: &'static str) {
     let server = Server::of(runtime);
     let agent = server.agent("talker", "test/script").await;

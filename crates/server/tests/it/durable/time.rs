@@ -27,6 +27,28 @@ async fn a_run_that_does_not_move_is_replaced_and_the_session_says_so() {
 }
 
 #[tokio::test]
+async fn a_run_that_panics_is_replaced_at_once_and_the_session_says_so() {
+    // Between a call and its receipt: the new run finds what the sandbox kept.
+    let mut server = Server::with(&[("OC_DRILL_POINT", "exec.finished:1:panic")]);
+    let steps = json!([bash("echo once >> log; cat log"), { "say": "{{last_result}}" }]);
+    let session = server.play(steps).await;
+    let recovered = server.until(&session, is("session.recovered")).await;
+    assert_eq!(recovered["body"]["reason"], "panicked", "{recovered}");
+    assert_eq!(recovered["level"], "progress");
+    let end = server.turn_end(&session, 1).await;
+    assert_eq!(end["body"]["yield_reason"], "completed", "{end}");
+    assert_eq!(
+        server.result(&session).await,
+        "once",
+        "it was not run twice"
+    );
+    let events = server.events(&session).await;
+    let lapses = events.iter().filter(|event| is("session.recovered")(event));
+    assert_eq!(lapses.count(), 1, "{events:#?}");
+    assert!(server.terminate(), "the server itself is well");
+}
+
+#[tokio::test]
 async fn a_server_that_was_killed_says_that_it_went_on_and_one_that_drained_does_not() {
     let mut server = Server::with(&[("OC_LEASE_SECONDS", "2")]);
     let steps = json!([bash("echo begun; sleep 2; echo ended"), { "say": "done" }]);
