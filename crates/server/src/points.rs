@@ -34,7 +34,8 @@ pub const ALL: [&str; 12] = [
 ];
 
 /// Points that no turn passes: a drill does not choose them.
-const BESIDE: [&str; 6] = [
+const BESIDE: [&str; 7] = [
+    "turn.ending",
     "vault.made",
     "vault.wrapped",
     "vault.swapped",

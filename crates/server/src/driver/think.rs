@@ -221,6 +221,7 @@ impl Run {
             Some(open) => self.stop_call(&open, reason.name()).await,
             None => None,
         };
+        points::passed("turn.ending");
         self.commit(Command::End { reason, open }).await
     }
 }

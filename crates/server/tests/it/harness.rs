@@ -120,6 +120,11 @@ impl Server {
         std::fs::read_to_string(self.data.path().join("server.log")).unwrap_or_default()
     }
 
+    /// Waits until the server logs these words.
+    pub async fn logged(&self, words: &str) {
+        wait_until(|| self.log().contains(words)).await;
+    }
+
     /// Ends the server with SIGKILL and waits until it is gone.
     pub fn kill9(&mut self) {
         let mut child = self.child.take().unwrap();

@@ -159,3 +159,28 @@ async fn a_turn_at_its_deadline_goes_on_by_itself_as_often_as_allowed() {
     assert_eq!(went_on.len(), 1, "{events:#?}");
     assert_eq!(went_on[0]["body"]["of"], 1);
 }
+
+#[tokio::test]
+async fn a_cancel_that_lands_while_a_late_call_is_stopped_ends_it_for_good() {
+    let server = Server::with(&[("OC_DRILL_POINT", "turn.ending:1:wait=5000")]);
+    let agent = server.agent("slow", "test/script").await;
+    let steps = json!([bash("sleep 60"), { "say": "never" }]);
+    let body = json!({
+        "agent": agent, "input": crate::harness::script(steps),
+        "limits": { "turn_seconds": 1, "auto_continue": 9 },
+    });
+    let started = server.post("/v3/sessions", body).await;
+    let session = started["session"]["id"].as_str().unwrap();
+    // The call is stopped at the deadline, and the end is not written yet.
+    server.logged("held up by a drill").await;
+    let path = format!("/v3/sessions/{session}/cancel");
+    server.post(&path, json!({})).await;
+    let end = server.turn_end(session, 1).await;
+    assert_eq!(end["body"]["yield_reason"], "canceled", "{end}");
+    let shown = server.get(&format!("/v3/sessions/{session}")).await;
+    assert_eq!(shown["status"], "idle", "{shown}");
+    let events = server.events(session).await;
+    assert!(!events.iter().any(is("session.continued")), "{events:#?}");
+    let begun = events.iter().filter(|event| is("turn.started")(event));
+    assert_eq!(begun.count(), 1, "{events:#?}");
+}
