@@ -277,7 +277,8 @@ async fn no_command_can_slow_the_guest_down_or_fill_all_memory_with_files() {
         denied(&sandbox, slower).await;
     }
     // What a command does to itself is its own affair.
-    assert_eq!(says(&sandbox, "nice -n 5 nice").await, "5");
+    let nicer = "echo $(($(nice -n 5 nice) - $(nice)))";
+    assert_eq!(says(&sandbox, nicer).await, "5");
     // Both memory folders filled to the brim leave room for the next command.
     run(
         &sandbox,
