@@ -48,13 +48,13 @@ pub async fn run() {
         sizes.0 = shell(&sandbox, BYTES).await.1.trim().parse().unwrap();
         shell(&sandbox, "rm -r /root/out /root/tree.tar.zst").await;
         let began = Instant::now();
-        let first = hands.checkpoint("a", None).await.unwrap();
+        let first = hands.checkpoint("a", &[]).await.unwrap();
         firsts.push(began.elapsed());
         let change =
             "for n in $(seq 0 2 198); do echo changed >> /workspace/tree/$n/ROUND.txt; done";
         shell(&sandbox, &change.replace("ROUND", &round.to_string())).await;
         let began = Instant::now();
-        let second = hands.checkpoint("a", Some(&first.manifest)).await.unwrap();
+        let second = hands.checkpoint("a", &[&first.manifest]).await.unwrap();
         seconds.push(began.elapsed());
         (sizes.1, sizes.2) = (first.added, second.added);
         wakes.push(woken(&hands, &second.manifest).await);

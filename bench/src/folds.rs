@@ -185,6 +185,7 @@ async fn asleep(store: &Store, org: &str, n: usize) {
         files: 3,
         bytes: 300,
         added: 300,
+        damaged: None,
     };
     let append = Append {
         session: &session,

@@ -59,15 +59,17 @@ pub struct Saved {
 }
 
 impl Hands {
-    /// Keeps the files of the owner's sandbox; `last` is the manifest of the
-    /// checkpoint before, of which nothing that is unchanged is read or put again.
+    /// Keeps the files of the owner's sandbox. `kept` are the manifests of checkpoints that
+    /// are kept: upon the newest of them that this sandbox was filled from or kept as is
+    /// built, and nothing that is unchanged since is read or put again. Whatever else is
+    /// among them, also one that was passed over as damaged, is not relied on.
     ///
     /// The sandbox stands still while it is read, where the host can make it.
     ///
     /// # Errors
-    /// [`Error::Lost`] if there is no sandbox, [`Error::Damaged`] if `last` cannot be
-    /// read, [`Error::Refused`] where the files cannot be reached, and those of the pieces.
-    pub async fn checkpoint(&self, owner: &str, last: Option<&str>) -> Result<Saved, Error> {
+    /// [`Error::Lost`] if there is no sandbox, [`Error::Refused`] where the files cannot be
+    /// reached, and those of the pieces.
+    pub async fn checkpoint(&self, owner: &str, kept: &[&str]) -> Result<Saved, Error> {
         let remote = self.remote(owner).filter(|remote| remote.alive());
         let remote = remote.ok_or_else(|| Error::Lost("there is none".to_owned()))?;
         // One at a time: the end of one would let the sandbox go on under the other.
@@ -78,7 +80,7 @@ impl Hands {
             folder: remote.folder().to_owned(),
             pieces: self.pieces(),
         };
-        let last = save.last(last).await?;
+        let last = save.last(kept).await?;
         let state = remote.state().clone();
         let reach = Reach::find(remote.folder(), &state)?;
         let still = (Frozen::freeze(&state.groups).await?, remote.hold());

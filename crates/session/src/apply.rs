@@ -1,7 +1,7 @@
 //! The fold: from a state and an event to the next state. It decides nothing
 //! and refuses nothing; what is in the log has happened.
 
-use crate::fact::{Fact, Files, Outcome, ParseError, Receipt, Restored, TurnEnd, Voice};
+use crate::fact::{Fact, Files, Outcome, ParseError, Receipt, TurnEnd, Voice};
 use crate::state::{Context, EndedTurn, OpenCall, OpenTurn, Origin, State};
 use crate::transcript::{Reply, Stop, ToolResult, Transcript};
 use crate::usage::{SessionUsage, Tokens};
@@ -118,14 +118,25 @@ impl State {
                 self.hibernated = true;
                 self.sandbox = None;
             }
-            Fact::SandboxStarted { sandbox } | Fact::Restored(Restored { sandbox, .. }) => {
-                self.hibernated = false;
-                self.sandbox = Some(sandbox.clone());
-                // Whoever waited for it waits for something else from here on.
-                self.note = None;
+            Fact::SandboxStarted { sandbox } => self.housed(sandbox),
+            Fact::Restored(restored) => {
+                self.housed(&restored.sandbox);
+                // Not always the newest: that one may be damaged.
+                self.checkpoint = restored.checkpoint.as_ref().map(|id| Files {
+                    id: id.clone(),
+                    seq: restored.seq,
+                    at: restored.made.unwrap_or(at),
+                });
             }
             _ => {}
         }
+    }
+
+    /// It has a sandbox. Whoever waited for that waits for something else from here on.
+    fn housed(&mut self, sandbox: &str) {
+        self.hibernated = false;
+        self.sandbox = Some(sandbox.to_owned());
+        self.note = None;
     }
 
     /// A fork begins with what was said and with the files, and with nothing

@@ -194,9 +194,12 @@ pub struct Restored {
     /// The facts up to this number are in its files.
     #[serde(rename = "as_of_seq")]
     pub seq: u64,
+    /// When the checkpoint was made.
+    #[serde(rename = "made_at", default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Millis>,
     /// Why a new sandbox was needed: `woken`, `lost` or `forked`.
     pub reason: String,
-    /// Newer checkpoints that could not be read.
+    /// Checkpoints that were to be restored before it and could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
 }

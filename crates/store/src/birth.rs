@@ -32,7 +32,8 @@ impl Store {
     ///
     /// # Errors
     /// For a fork [`Error::NotFound`] if the org has no such origin, and
-    /// [`Error::Stale`] if its log does not go that far. Where a schedule begins it,
+    /// [`Error::Stale`] if its log does not go that far, or its checkpoint was given up
+    /// meanwhile. Where a schedule begins it,
     /// [`Error::Taken`] if that slot was taken before. As every write.
     pub async fn create_session(&self, new: NewSession) -> Result<Created, Error> {
         Box::pin(self.create_session_and(new, |_, _| ())).await

@@ -31,17 +31,22 @@ pub struct Checkpoint {
     pub bytes: u64,
     /// Bytes that were new when it was made.
     pub added: u64,
+    /// When somebody who wanted its files last found that they cannot be had.
+    pub damaged: Option<Millis>,
 }
 
 const INSERT: &str = "INSERT INTO checkpoints (id, session, root, seq, at, manifest, packs, files, bytes, added) \
     VALUES ($1, $2, COALESCE((SELECT l.source FROM lineage l WHERE l.session = $2 AND l.from_seq = 1), $2), \
     $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
 // The span of a fork's ancestors, and then the session's own.
-const OF_SESSION: &str = "SELECT c.id, c.session, c.seq, c.at, c.manifest, c.packs, c.files, c.bytes, c.added \
+const OF_SESSION: &str = "SELECT c.id, c.session, c.seq, c.at, c.manifest, c.packs, c.files, c.bytes, c.added, c.damaged \
     FROM checkpoints c WHERE c.session = $1 AND c.seq >= $2 AND c.seq <= $3 ORDER BY c.seq DESC, c.at DESC, c.id DESC";
 
-const OF_FAMILY: &str = "SELECT c.id, c.session, c.seq, c.at, c.manifest, c.packs, c.files, c.bytes, c.added \
+const OF_FAMILY: &str = "SELECT c.id, c.session, c.seq, c.at, c.manifest, c.packs, c.files, c.bytes, c.added, c.damaged \
     FROM checkpoints c WHERE c.root = $1";
+const FOUND: &str = "UPDATE checkpoints SET damaged = $1 WHERE id = $2";
+// Changes nothing, but holds the row until the end: whoever gives it up waits.
+const HOLD: &str = "UPDATE checkpoints SET seq = seq WHERE id = $1";
 const SEAMS: &str = "SELECT to_seq FROM lineage WHERE source = $1 ORDER BY to_seq";
 const ROOT: &str = "SELECT root FROM checkpoints WHERE id = $1";
 const DELETE: &str = "DELETE FROM checkpoints WHERE id = $1";
@@ -83,24 +88,62 @@ pub(crate) struct Dropped {
     pub(crate) root: String,
 }
 
-/// Gives up all but the newest and what forks need: each may be restored from
-/// the newest checkpoint that is no newer than where it forked.
-async fn give_up(tx: &mut Tx<'_>, session: String, keep: usize) -> Result<Dropped, Error> {
+/// Holds a checkpoint until the end of the transaction; false if it was given up.
+pub(crate) async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+    Ok(tx.exec(HOLD, &values![id]).await? == 1)
+}
+
+/// Where the forks of a session begin.
+async fn seams(tx: &mut Tx<'_>, session: &str) -> Result<Vec<u64>, Error> {
     let mut seams = Vec::new();
-    for mut row in tx.rows(SEAMS, &values![&session]).await? {
+    for mut row in tx.rows(SEAMS, &values![session]).await? {
         seams.push(row.count()?);
     }
-    let mut dropped = Dropped::default();
-    let rows = tx
-        .rows(OF_SESSION, &values![&session, 0u64, u64::MAX])
-        .await?;
-    for (at, row) in rows.into_iter().enumerate() {
-        let checkpoint = read(row)?;
+    Ok(seams)
+}
+
+/// Those of a session's checkpoints, newest first, that nobody needs: all but the
+/// newest `keep` and those of forks, each of which may be restored from the newest
+/// that is no newer than where it forked. A damaged one is nothing to rely on, and
+/// takes the place of no other; the newest `keep` of them stay, too, for a disk that
+/// is mended.
+fn surplus(made: &[Checkpoint], mut seams: Vec<u64>, keep: usize) -> Vec<&Checkpoint> {
+    let (mut good, mut bad) = (0, 0);
+    let mut needed = |checkpoint: &&Checkpoint| {
+        let kind = match checkpoint.damaged {
+            Some(_) => &mut bad,
+            None => &mut good,
+        };
+        *kind += 1;
         let all = seams.len();
-        seams.retain(|seam| *seam < checkpoint.seq);
-        if at < keep || seams.len() < all {
-            continue;
+        if checkpoint.damaged.is_none() {
+            seams.retain(|seam| *seam < checkpoint.seq);
         }
+        *kind <= keep || seams.len() < all
+    };
+    let mut surplus: Vec<_> = made.iter().collect();
+    surplus.retain(|checkpoint| !needed(checkpoint));
+    surplus
+}
+
+/// Gives up what nobody needs.
+async fn give_up(tx: &mut Tx<'_>, session: String, keep: usize) -> Result<Dropped, Error> {
+    let mut made = Vec::new();
+    for row in tx
+        .rows(OF_SESSION, &values![&session, 0u64, u64::MAX])
+        .await?
+    {
+        made.push(read(row)?);
+    }
+    let mut held = BTreeSet::new();
+    for checkpoint in surplus(&made, seams(tx, &session).await?, keep) {
+        hold(tx, &checkpoint.id).await?;
+        held.insert(&checkpoint.id);
+    }
+    // Asked again: a fork that held one of them is there now, and one that comes waits.
+    let again = surplus(&made, seams(tx, &session).await?, keep);
+    let mut dropped = Dropped::default();
+    for checkpoint in again.into_iter().filter(|found| held.contains(&found.id)) {
         if dropped.root.is_empty()
             && let Some(mut row) = tx.row(ROOT, &values![&checkpoint.id]).await?
         {
@@ -110,7 +153,7 @@ async fn give_up(tx: &mut Tx<'_>, session: String, keep: usize) -> Result<Droppe
         }
         tx.exec(DELETE, &values![&checkpoint.id]).await?;
         dropped.checkpoints += 1;
-        dropped.pieces.extend(checkpoint.pieces());
+        dropped.pieces.extend(checkpoint.clone().pieces());
     }
     tx.exec(TIDY, &values![format!("{SURPLUS}{session}")])
         .await?;
@@ -131,6 +174,7 @@ fn read(mut row: Row) -> Result<Checkpoint, Error> {
         files: row.count()?,
         bytes: row.count()?,
         added: row.count()?,
+        damaged: row.opt_int()?.map(Millis),
     })
 }
 
@@ -149,6 +193,14 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Notes that a checkpoint was found damaged then, or that it can be read again.
+    ///
+    /// # Errors
+    /// As every write; one that was given up is none.
+    pub async fn checkpoint_found(&self, id: &str, damaged: Option<Millis>) -> Result<(), Error> {
+        self.db().exec(FOUND, values![damaged, id]).await.map(drop)
     }
 
     /// Gives up the checkpoints of a session beyond the newest `keep`, except
@@ -177,7 +229,48 @@ impl Store {
 /// Every query of this file, for the test of their plans.
 #[cfg(test)]
 pub(crate) fn queries() -> Vec<String> {
-    [INSERT, OF_SESSION, OF_FAMILY, SEAMS, ROOT, DELETE, TIDY]
-        .map(str::to_owned)
-        .into()
+    [
+        INSERT, OF_SESSION, OF_FAMILY, FOUND, HOLD, SEAMS, ROOT, DELETE, TIDY,
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_damaged_takes_no_good_checkpoint_s_place() {
+        let made = |seqs: &[u64], damaged: &[u64]| -> Vec<Checkpoint> {
+            let one = |seq: &u64| Checkpoint {
+                id: seq.to_string(),
+                session: "ses_1".to_owned(),
+                seq: *seq,
+                at: Millis(0),
+                manifest: String::new(),
+                packs: Vec::new(),
+                files: 0,
+                bytes: 0,
+                added: 0,
+                damaged: damaged.contains(seq).then_some(Millis(1)),
+            };
+            seqs.iter().map(one).collect()
+        };
+        let all = [9, 8, 7, 6, 5, 4];
+        for (damaged, seams, keep, want) in [
+            (&[][..], &[][..], 2, &["7", "6", "5", "4"][..]),
+            (&[9, 8], &[], 1, &["8", "6", "5", "4"]),
+            (&[9, 8, 7, 6, 5, 4], &[], 2, &["7", "6", "5", "4"]),
+            // A fork behind 6 needs 5 if 6 cannot be read.
+            (&[6], &[6], 1, &["8", "7", "4"]),
+            (&[], &[5, 6], 1, &["8", "7", "4"]),
+            (&[5], &[5], 0, &["9", "8", "7", "6", "5"]),
+        ] {
+            let made = made(&all, damaged);
+            let gone = surplus(&made, seams.to_vec(), keep);
+            let gone: Vec<_> = gone.iter().map(|found| &found.id).collect();
+            assert_eq!(gone, want, "damaged {damaged:?}, forks {seams:?}, {keep}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! forked at, and its own from there on.
 
 use crate::db::{Tx, values};
-use crate::{Error, Store};
+use crate::{Error, Store, checkpoints};
 
 /// Where a new session begins: behind a fact of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Origin {
     pub session: String,
     /// The number of the last fact they share.
     pub seq: u64,
+    /// The checkpoint its files are to come from: it must still be there.
+    pub files: Option<String>,
 }
 
 impl Origin {
@@ -99,7 +101,11 @@ pub(crate) async fn fork(
     session: &str,
     origin: &Origin,
 ) -> Result<(), Error> {
-    let Origin { session: from, seq } = origin;
+    let Origin {
+        session: from,
+        seq,
+        files,
+    } = origin;
     let row = tx.row(HOLD, &values![org, from]).await?;
     let mut row = row.ok_or(Error::NotFound)?;
     let (head, own) = (row.count()?, row.opt_int()?.unwrap_or(0));
@@ -110,6 +116,12 @@ pub(crate) async fn fork(
     let own = u64::try_from(own).unwrap_or(0) + 1;
     if *seq >= own {
         tx.exec(DESCEND, &values![session, from, own, *seq]).await?;
+    }
+    // Last: whoever gives it up from here on sees that this fork needs it.
+    if let Some(files) = files
+        && !checkpoints::hold(tx, files).await?
+    {
+        return Err(Error::Stale { head });
     }
     Ok(())
 }

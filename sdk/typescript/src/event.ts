@@ -74,7 +74,13 @@ export interface Bodies {
   'session.forked': { fromSession: string; atSeq: number; checkpoint?: { id: string; seq: number; at: string } | null }
   'checkpoint.created': { checkpointId: string; why: string; files: number; bytes: number; addedBytes: number; asOfSeq: number }
   'sandbox.hibernated': { checkpointId: string }
-  'sandbox.restored': { checkpointId: string | null; asOfSeq: number; reason: string; skipped?: string[] }
+  'sandbox.restored': {
+    checkpointId: string | null
+    asOfSeq: number
+    madeAt?: string
+    reason: string
+    skipped?: string[]
+  }
   'preview.url': { url: string; port?: number }
 }
 

@@ -44,6 +44,8 @@ export interface Checkpoint {
   bytes: number
   /** Bytes that were new. */
   addedBytes: number
+  /** When its files were last found to be damaged, RFC 3339; absent as long as they are not. */
+  damagedAt?: string
 }
 
 /** A session as the server last showed it. */

@@ -2,7 +2,7 @@
 //! then the manifest. What was put before a failure is named by nothing.
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -43,6 +43,8 @@ pub(super) struct Last {
     name: String,
     manifest: Manifest,
     pages: Vec<String>,
+    /// What the files were then, if that is known.
+    seen: Option<Seen>,
 }
 
 /// What was read.
@@ -63,9 +65,9 @@ impl Save<'_> {
     ) -> Result<Saved, Error> {
         let (send, full) = mpsc::channel(WAITING);
         let last = Arc::new(last);
-        let (folder, before) = (self.folder.clone(), Arc::clone(&last));
+        let before = Arc::clone(&last);
         let reading = spawn_blocking(move || {
-            let draft = read(&reach, &before, &folder, send);
+            let draft = read(&reach, &before, send);
             drop(still);
             // Its folder may have been cleared away as it was read.
             reach.alive()?;
@@ -78,20 +80,27 @@ impl Save<'_> {
         self.finish(&last, draft, kept?).await
     }
 
-    /// The last checkpoint. One that cannot be read is as good as none: the files
-    /// are here, and will be safe again.
-    pub(super) async fn last(&self, name: Option<&str>) -> Result<Last, Error> {
-        let Some(name) = name else {
+    /// The checkpoint to build upon: of those that are kept the newest that this sandbox
+    /// was filled from or kept as. Any other may be damaged without a sign, and would
+    /// damage what is built upon it. One that cannot be read is as good as none: the
+    /// files are here, and will be safe again.
+    pub(super) async fn last(&self, kept: &[&str]) -> Result<Last, Error> {
+        let folder = self.folder.clone();
+        let read = spawn_blocking(move || Seen::read(&folder)).await;
+        let seen = read.map_err(|error| Error::Lost(error.to_string()))?;
+        let newest = seen.as_ref().and_then(|seen| seen.newest_of(kept));
+        let Some(name) = newest.map(str::to_owned) else {
             return Ok(Last::default());
         };
-        match kept::bring(self.pieces, self.owner, name).await {
+        match kept::bring(self.pieces, self.owner, &name).await {
             Err(error @ Error::Damaged(_)) => {
                 tracing::warn!(owner = self.owner, %error, "the last checkpoint is of no use");
                 Ok(Last::default())
             }
             Err(error) => Err(error),
             Ok((manifest, pages)) => Ok(Last {
-                name: name.to_owned(),
+                seen: seen.filter(|seen| seen.manifest == name),
+                name,
                 manifest,
                 pages,
             }),
@@ -146,7 +155,10 @@ impl Save<'_> {
             added += put.bytes;
             (put.name, put.pages)
         };
-        self.note(name.clone(), draft.seen).await;
+        let mut seen = draft.seen;
+        seen.manifest.clone_from(&name);
+        seen.base.clone_from(&last.name);
+        self.note(seen).await;
         let (files, bytes) = manifest.count();
         let packs = manifest.packs.into_iter().map(|pack| pack.name);
         Ok(Saved {
@@ -161,8 +173,7 @@ impl Save<'_> {
 
     /// Leaves word for the next checkpoint. Without it all is read again; nothing
     /// else depends on it.
-    async fn note(&self, manifest: String, mut seen: Seen) {
-        seen.manifest = manifest;
+    async fn note(&self, seen: Seen) {
         let folder = self.folder.clone();
         let noted = spawn_blocking(move || seen.write(&folder)).await;
         if let Ok(Err(error)) = noted {
@@ -172,16 +183,11 @@ impl Save<'_> {
 }
 
 /// While the sandbox stands still.
-fn read(
-    reach: &Reach,
-    last: &Last,
-    folder: &Path,
-    full: mpsc::Sender<Full>,
-) -> Result<Draft, Error> {
+fn read(reach: &Reach, last: &Last, full: mpsc::Sender<Full>) -> Result<Draft, Error> {
     let (mut now, manifest) = (Seen::now(), &last.manifest);
     let mut walked = walk(reach)?;
-    if let Some(seen) = Seen::read(folder, &last.name) {
-        compare::take_known(&mut walked, manifest, &seen);
+    if let Some(seen) = &last.seen {
+        compare::take_known(&mut walked, manifest, seen);
     }
     let mut contents = Contents::new(manifest, full);
     contents.read(reach, &mut walked)?;

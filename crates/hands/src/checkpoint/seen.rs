@@ -50,6 +50,9 @@ impl Stamp {
 pub(super) struct Seen {
     /// Which checkpoint's.
     pub(super) manifest: String,
+    /// Which one that was built upon: should nobody have kept the newer one, the next
+    /// is built upon this again. Empty if upon none.
+    pub(super) base: String,
     /// By layer, folder and thing.
     pub(super) stamps: Vec<Vec<Vec<Stamp>>>,
     /// No change after this moment bears a time before it: nanoseconds since the epoch.
@@ -73,11 +76,17 @@ impl Seen {
         }
     }
 
-    /// Those of that checkpoint, if it was the last one of this sandbox.
-    pub(super) fn read(folder: &Path, manifest: &str) -> Option<Self> {
+    /// Those of the last checkpoint of this sandbox, if it had one.
+    pub(super) fn read(folder: &Path) -> Option<Self> {
         let bytes = std::fs::read(folder.join(Self::FILE)).ok()?;
-        let seen: Self = postcard::from_bytes(&bytes).ok()?;
-        (seen.manifest == manifest).then_some(seen)
+        postcard::from_bytes(&bytes).ok()
+    }
+
+    /// The newest checkpoint that this sandbox was filled from or kept as, and that is
+    /// one of these.
+    pub(super) fn newest_of(&self, kept: &[&str]) -> Option<&str> {
+        let mut own = [&*self.manifest, &*self.base].into_iter();
+        own.find(|name| kept.contains(name))
     }
 
     /// Leaves them for the next checkpoint.
@@ -111,6 +120,23 @@ fn nanos(secs: i64, nanos: u32) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_this_sandbox_was_is_built_upon() {
+        let seen = Seen {
+            manifest: "new".to_owned(),
+            base: "old".to_owned(),
+            ..Seen::default()
+        };
+        for (kept, newest) in [
+            (&["other", "new", "old"][..], Some("new")),
+            (&["other", "old"], Some("old")),
+            (&["other"], None),
+            (&[], None),
+        ] {
+            assert_eq!(seen.newest_of(kept), newest, "{kept:?}");
+        }
+    }
 
     #[test]
     fn a_file_changed_shortly_before_is_not_trusted() {

@@ -65,13 +65,13 @@ impl Layer {
         chown(self.root().join(name), Some(self.base), Some(self.base)).unwrap();
     }
 
-    async fn save(&self, pieces: &Pieces, last: Option<&str>) -> Saved {
+    async fn save(&self, pieces: &Pieces, kept: &[&str]) -> Saved {
         let save = Save {
             owner: "a",
             folder: self.dir.path().to_owned(),
             pieces,
         };
-        let last = save.last(last).await.unwrap();
+        let last = save.last(kept).await.unwrap();
         let reach = Reach {
             layers: vec![(Place::Root, File::open(self.root()).unwrap().into())],
             shift: Some(self.base),
@@ -303,17 +303,17 @@ proptest! {
         runtime.block_on(async {
             let ((pieces, _), layer) = (memory(), Layer::new(100_000));
             first.iter().for_each(|change| change.apply(&layer));
-            let (one, was) = (layer.save(&pieces, None).await, layer.look());
-            let again = layer.save(&pieces, Some(&one.manifest)).await;
+            let (one, was) = (layer.save(&pieces, &[]).await, layer.look());
+            let again = layer.save(&pieces, &[&one.manifest]).await;
             assert!(again.unchanged && again.manifest == one.manifest && again.packs == one.packs);
             then.iter().for_each(|change| change.apply(&layer));
-            let (two, became) = (layer.save(&pieces, Some(&one.manifest)).await, layer.look());
+            let (two, became) = (layer.save(&pieces, &[&one.manifest]).await, layer.look());
             assert_eq!(two.unchanged, was == became);
             let back = Layer::restored(&pieces, &one.manifest, 300_000).await.unwrap();
             assert_eq!(back.look(), was);
             let other = Layer::restored(&pieces, &two.manifest, 500_000).await.unwrap();
             assert_eq!(other.look(), became);
-            let third = other.save(&pieces, Some(&two.manifest)).await;
+            let third = other.save(&pieces, &[&two.manifest]).await;
             assert!(third.unchanged, "{third:?}");
         });
     }
@@ -335,13 +335,13 @@ async fn packs_that_are_mostly_dead_or_small_are_written_anew() {
     for n in 0..40 {
         layer.write(&n.to_string(), &noise(n + 1));
     }
-    let full = layer.save(&pieces, None).await;
+    let full = layer.save(&pieces, &[]).await;
     for n in 2..40 {
         fs::remove_file(layer.root().join(n.to_string())).unwrap();
     }
-    let left = layer.save(&pieces, Some(&full.manifest)).await;
+    let left = layer.save(&pieces, &[&full.manifest]).await;
     layer.write("new", b"new");
-    let anew = layer.save(&pieces, Some(&left.manifest)).await;
+    let anew = layer.save(&pieces, &[&left.manifest]).await;
     assert!(
         anew.packs.iter().all(|pack| !full.packs.contains(pack)),
         "{anew:?}"
@@ -350,7 +350,7 @@ async fn packs_that_are_mostly_dead_or_small_are_written_anew() {
     let mut last = anew;
     for n in 100..140 {
         layer.write(&n.to_string(), &noise(n));
-        last = layer.save(&pieces, Some(&last.manifest)).await;
+        last = layer.save(&pieces, &[&last.manifest]).await;
         assert!(last.packs.len() <= 20, "{}: {:?}", n, last.packs);
     }
     let back = Layer::restored(&pieces, &last.manifest, 300_000)
@@ -363,10 +363,10 @@ async fn packs_that_are_mostly_dead_or_small_are_written_anew() {
 async fn a_damaged_last_checkpoint_is_no_hindrance_to_the_next() {
     let ((pieces, all), layer) = (memory(), Layer::new(100_000));
     layer.write("f", b"content");
-    let first = layer.save(&pieces, None).await;
+    let first = layer.save(&pieces, &[]).await;
     let at: usize = first.manifest.parse().unwrap();
     all.lock().unwrap()[at] = Bytes::from_static(b"oc-man\x00\x01rubbish");
-    let second = layer.save(&pieces, Some(&first.manifest)).await;
+    let second = layer.save(&pieces, &[&first.manifest]).await;
     assert!(!second.unchanged && second.manifest != first.manifest);
     let back = Layer::restored(&pieces, &second.manifest, 300_000)
         .await
@@ -378,18 +378,48 @@ async fn a_damaged_last_checkpoint_is_no_hindrance_to_the_next() {
     ));
 }
 
+/// All pieces of a checkpoint but its manifest become something else, if no other has them.
+fn spoil(all: &Mutex<Vec<Bytes>>, bad: &Saved, good: &Saved) {
+    for pack in bad.packs.iter().filter(|pack| !good.packs.contains(pack)) {
+        let at: usize = pack.parse().unwrap();
+        all.lock().unwrap()[at] = Bytes::from_static(b"oc-pack\x01rubbish");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_built_only_upon_what_its_sandbox_is_known_to_have() {
+    let ((pieces, all), layer) = (memory(), Layer::new(100_000));
+    layer.write("f", b"one");
+    let first = layer.save(&pieces, &[]).await;
+    layer.write("f", b"two");
+    let second = layer.save(&pieces, &[&first.manifest]).await;
+    spoil(&all, &second, &first);
+    assert!(matches!(
+        Layer::restored(&pieces, &second.manifest, 300_000).await,
+        Err(Error::Damaged(_))
+    ));
+    let again = Layer::restored(&pieces, &first.manifest, 300_000);
+    let again = again.await.unwrap();
+    // The work is done again: what the damaged checkpoint says that it has.
+    again.write("f", b"two");
+    let kept = [&*second.manifest, &first.manifest];
+    let third = again.save(&pieces, &kept).await;
+    let back = Layer::restored(&pieces, &third.manifest, 500_000).await;
+    assert_eq!(back.unwrap().look(), again.look());
+}
+
 #[tokio::test]
 async fn a_file_somebody_writes_to_through_memory_is_read_every_time() {
     let ((pieces, _), layer) = (memory(), Layer::new(100_000));
     let path = layer.root().join("f");
     fs::write(&path, "before").unwrap();
     let open = File::options().write(true).open(&path).unwrap();
-    let first = layer.save(&pieces, None).await;
+    let first = layer.save(&pieces, &[]).await;
     let record = fs::read(layer.dir.path().join("files.seen")).unwrap();
     let record: super::seen::Seen = postcard::from_bytes(&record).unwrap();
     assert_eq!(record.of(0, 0), [super::seen::Stamp::NEVER]);
     drop(open);
-    layer.save(&pieces, Some(&first.manifest)).await;
+    layer.save(&pieces, &[&first.manifest]).await;
     let record = fs::read(layer.dir.path().join("files.seen")).unwrap();
     let record: super::seen::Seen = postcard::from_bytes(&record).unwrap();
     assert_ne!(record.of(0, 0), [super::seen::Stamp::NEVER]);
@@ -404,10 +434,10 @@ async fn a_deep_tree_is_kept_with_few_descriptors() {
         rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
         at = rustix::fs::openat(&at, "d", rustix::fs::OFlags::DIRECTORY, Mode::empty()).unwrap();
     }
-    let saved = layer.save(&pieces, None).await;
+    let saved = layer.save(&pieces, &[]).await;
     assert_eq!(saved.files, 3000);
     let back = Layer::restored(&pieces, &saved.manifest, 300_000)
         .await
         .unwrap();
-    assert_eq!(back.save(&pieces, Some(&saved.manifest)).await.files, 3000);
+    assert_eq!(back.save(&pieces, &[&saved.manifest]).await.files, 3000);
 }

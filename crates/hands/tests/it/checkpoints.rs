@@ -23,7 +23,7 @@ async fn files_are_the_same_in_a_sandbox_of_another_node() {
          && echo tool > /usr/local/bin/tool && rm /usr/bin/env",
     )
     .await;
-    let saved = one.hands.checkpoint("a", None).await.unwrap();
+    let saved = one.hands.checkpoint("a", &[]).await.unwrap();
     assert!(!saved.unchanged && saved.added > 3_000_000, "{saved:?}");
     let was = says(&first, LOOK).await;
     let (other, how) = {
@@ -62,11 +62,11 @@ async fn what_is_unchanged_is_not_kept_twice() {
         "for n in $(seq 500); do head -c 2000 /dev/urandom > $n; done",
     )
     .await;
-    let first = bench.hands.checkpoint("a", None).await.unwrap();
+    let first = bench.hands.checkpoint("a", &[]).await.unwrap();
     let pieces = kept.count();
     let again = bench
         .hands
-        .checkpoint("a", Some(&first.manifest))
+        .checkpoint("a", &[&first.manifest])
         .await
         .unwrap();
     assert_eq!((again.unchanged, again.added), (true, 0), "{again:?}");
@@ -75,7 +75,7 @@ async fn what_is_unchanged_is_not_kept_twice() {
     says(&sandbox, "echo more >> 7; mv 8 eight; cp 9 nine").await;
     let second = bench
         .hands
-        .checkpoint("a", Some(&first.manifest))
+        .checkpoint("a", &[&first.manifest])
         .await
         .unwrap();
     assert!(
@@ -93,7 +93,7 @@ async fn what_is_unchanged_is_not_kept_twice() {
     // What was just restored is known as well.
     let third = bench
         .hands
-        .checkpoint("a", Some(&second.manifest))
+        .checkpoint("a", &[&second.manifest])
         .await
         .unwrap();
     assert!(third.unchanged, "{third:?}");
@@ -106,7 +106,7 @@ async fn a_damaged_piece_starts_nothing() {
     let bench = Bench::keeping(&kept).await;
     let sandbox = bench.sandbox("a").await;
     says(&sandbox, "head -c 100000 /dev/urandom > f").await;
-    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    let saved = bench.hands.checkpoint("a", &[]).await.unwrap();
     bench.hands.destroy("a").await.unwrap();
     for piece in saved.packs.iter().chain([&saved.manifest]) {
         let path = kept.piece(piece);
@@ -161,7 +161,7 @@ async fn a_sandbox_stands_still_while_it_is_read_and_then_goes_on() {
         "until test -s second; do :; done; head -c 20000000 /dev/urandom > large",
     )
     .await;
-    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    let saved = bench.hands.checkpoint("a", &[]).await.unwrap();
     let (now, later) = (
         says(&sandbox, "cat first").await,
         "until test $(cat first) -gt",
@@ -194,7 +194,7 @@ async fn what_dies_is_rebuilt_and_has_what_was_in_tmp() {
         "mkdir /tmp/d && echo memory > /tmp/d/f && echo disk > f && echo $$ > pid",
     )
     .await;
-    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    let saved = bench.hands.checkpoint("a", &[]).await.unwrap();
     let pid = bench.dir.state(sandbox.id())["pid"].as_i64().unwrap();
     let killed = std::process::Command::new("kill")
         .args(["-9", &pid.to_string()])
@@ -203,7 +203,7 @@ async fn what_dies_is_rebuilt_and_has_what_was_in_tmp() {
     while sandbox.alive() {
         tokio::task::yield_now().await;
     }
-    let lost = bench.hands.checkpoint("a", Some(&saved.manifest)).await;
+    let lost = bench.hands.checkpoint("a", &[&saved.manifest]).await;
     assert!(matches!(lost, Err(Error::Lost(_))), "{lost:?}");
     let back = bench
         .hands
@@ -235,12 +235,12 @@ async fn a_second_checkpoint_of_twenty_thousand_files_costs_a_tenth_at_most() {
         for (f = 0; f < 200; f++) { name = d \"/\" f; \
         for (n = 0; n < 250; n++) printf \"%08x\", rand() * 2147483647 > name; close(name) } } }'";
     says(&sandbox, make).await;
-    let first = bench.hands.checkpoint("a", None).await.unwrap();
+    let first = bench.hands.checkpoint("a", &[]).await.unwrap();
     assert!(first.files > 20_000 && first.packs.len() < 20, "{first:?}");
     says(&sandbox, "for n in $(seq 100); do echo more >> 7/$n; done").await;
     let second = bench
         .hands
-        .checkpoint("a", Some(&first.manifest))
+        .checkpoint("a", &[&first.manifest])
         .await
         .unwrap();
     assert!(second.added * 10 < first.added, "{second:?} {first:?}");
@@ -261,7 +261,7 @@ async fn a_plain_process_has_its_workspace_kept() {
         "mkdir -p d && echo one > d/f && ln -s d/f link && chmod 711 d",
     )
     .await;
-    let saved = bench.hands.checkpoint("a", None).await.unwrap();
+    let saved = bench.hands.checkpoint("a", &[]).await.unwrap();
     bench.hands.destroy("a").await.unwrap();
     let back = bench
         .hands

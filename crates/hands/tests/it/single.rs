@@ -64,7 +64,7 @@ async fn an_ordinary_user_gets_walls_as_well() {
         assert_ne!(receipt.exit_code, Some(0), "{line}: {}", text(&receipt));
     }
     says(&sandbox, "rm /etc/shells; rm -r /etc/ssl; mkdir /etc/ssl").await;
-    let saved = hands.checkpoint("a", None).await.unwrap();
+    let saved = hands.checkpoint("a", &[]).await.unwrap();
     let other = hands
         .obtain("b", None, Some(&saved.manifest))
         .await

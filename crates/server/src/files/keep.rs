@@ -130,14 +130,13 @@ async fn at_rest(app: &App, session: &str) -> Result<Millis, NotSaved> {
         .map_or(Millis::default(), |mark| mark.saved);
     let idle = now >= sleeps;
     // Background processes may have written since; what changed nothing costs a look.
-    if idle || saved < state.since {
-        app.files
-            .save(app, row, if idle { "idle" } else { "turn" })
-            .await?;
-    }
     if idle {
-        app.files.hibernate(app, row).await?;
+        let checkpoint = app.files.save(app, row, "idle").await?;
+        app.files.hibernate(app, row, checkpoint).await?;
         return Ok(now);
+    }
+    if saved < state.since {
+        app.files.save(app, row, "turn").await?;
     }
     Ok(sleeps)
 }

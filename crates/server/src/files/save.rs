@@ -24,23 +24,25 @@ pub(super) enum NotSaved {
 }
 
 impl Files {
-    /// Makes the files of a session safe, if they changed. The caller holds its
-    /// lock.
+    /// Makes the files of a session safe, if they changed; the id of the checkpoint that
+    /// has them now. The caller holds its lock.
     pub(super) async fn save(
         &self,
         app: &App,
         row: &SessionRow,
         why: &str,
-    ) -> Result<(), NotSaved> {
+    ) -> Result<String, NotSaved> {
         let before = app.hands.written(&row.id);
         // Everything up to here is in the files; what comes meanwhile may be.
         let seq = app.running.known(&row.id).unwrap_or(row.head).min(row.head);
-        let last = app.store.checkpoints(&row.id).await?;
-        let last = last.first().map(|made| made.manifest.as_str());
-        let saved = app.hands.checkpoint(&row.id, last).await?;
+        let mut kept = app.store.checkpoints(&row.id).await?;
+        kept.retain(|made| made.damaged.is_none());
+        let names: Vec<_> = kept.iter().map(|made| &*made.manifest).collect();
+        let saved = app.hands.checkpoint(&row.id, &names).await?;
         let now = clock::now();
+        let same = kept.iter().find(|made| made.manifest == saved.manifest);
+        let id = same.map_or_else(|| clock::fresh(Noun::Checkpoint), |made| made.id.clone());
         if !saved.unchanged {
-            let id = clock::fresh(Noun::Checkpoint);
             let command = Command::Checkpointed(Told {
                 id: id.clone(),
                 why: why.to_owned(),
@@ -50,7 +52,7 @@ impl Files {
                 added: saved.added,
             });
             let made = Checkpoint {
-                id,
+                id: id.clone(),
                 session: row.id.clone(),
                 seq,
                 at: now,
@@ -59,6 +61,7 @@ impl Files {
                 files: saved.files,
                 bytes: saved.bytes,
                 added: saved.added,
+                damaged: None,
             };
             append(app, row, &command, Some(made)).await?;
             points::passed("checkpoint.made");
@@ -67,7 +70,7 @@ impl Files {
         let mark = marks.entry(row.id.clone()).or_default();
         mark.written = before;
         mark.saved = now;
-        Ok(())
+        Ok(id)
     }
 
     /// Makes the files of a session at rest safe now, if it has a sandbox here:
@@ -83,12 +86,15 @@ impl Files {
         }
     }
 
-    /// Ends the sandbox of a session at rest, whose files are safe. The caller
-    /// holds its lock.
-    pub(super) async fn hibernate(&self, app: &App, row: &SessionRow) -> Result<(), NotSaved> {
-        let made = app.store.checkpoints(&row.id).await?;
-        let id = made.first().map(|made| made.id.clone()).unwrap_or_default();
-        append(app, row, &Command::Hibernated(id), None).await?;
+    /// Ends the sandbox of a session at rest, whose files are safe in that checkpoint.
+    /// The caller holds its lock.
+    pub(super) async fn hibernate(
+        &self,
+        app: &App,
+        row: &SessionRow,
+        checkpoint: String,
+    ) -> Result<(), NotSaved> {
+        append(app, row, &Command::Hibernated(checkpoint), None).await?;
         points::passed("hibernate.half");
         self.end(app, &row.id).await;
         tracing::info!(session = row.id, "the sandbox sleeps");

@@ -120,6 +120,7 @@ fn notes(scene: &mut Scene) {
         checkpoint: Some("ckp_1".to_owned()),
         seq: 3,
         reason: "lost".to_owned(),
+        made: None,
         skipped: vec!["ckp_2".to_owned()],
     }));
     for granted in [true, false] {

@@ -6,7 +6,7 @@ use super::{Db, Tx, values};
 use crate::Error;
 
 /// All steps. A step that was released is never edited.
-pub(super) const STEPS: [(&str, &str); 12] = [
+pub(super) const STEPS: [(&str, &str); 13] = [
     ("first", include_str!("../../migrations/0001_first.sql")),
     ("durable", include_str!("../../migrations/0002_durable.sql")),
     ("policy", include_str!("../../migrations/0003_policy.sql")),
@@ -34,6 +34,7 @@ pub(super) const STEPS: [(&str, &str); 12] = [
         "reserved_calls",
         include_str!("../../migrations/0012_reserved_calls.sql"),
     ),
+    ("damaged", include_str!("../../migrations/0013_damaged.sql")),
 ];
 
 const TABLE: &str =

@@ -27,6 +27,7 @@ pub fn checkpoint(session: &str, seq: u64, packs: &[String]) -> Checkpoint {
         files: 3,
         bytes: 4096,
         added: 17,
+        damaged: None,
     }
 }
 

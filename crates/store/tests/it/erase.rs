@@ -286,6 +286,7 @@ async fn a_fork_keeps_what_it_reads_and_takes_it_along(bed: Bed) {
         origin: Some(Origin {
             session: "ses_1".to_owned(),
             seq: 3,
+            files: None,
         }),
         ..new("ses_2")
     };
@@ -383,6 +384,7 @@ async fn an_erased_session_is_not_found_again(bed: Bed) {
         origin: Some(Origin {
             session: "ses_1".to_owned(),
             seq: 1,
+            files: None,
         }),
         ..new("ses_2")
     };

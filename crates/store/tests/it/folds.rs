@@ -94,6 +94,7 @@ async fn a_fork_has_the_folds_of_its_ancestors(bed: Bed) {
         origin: Some(Origin {
             session: "ses_1".to_owned(),
             seq: 40,
+            files: None,
         }),
         at: Millis(1000),
         ..new("ses_2")

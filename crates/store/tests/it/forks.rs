@@ -32,6 +32,7 @@ pub fn fork_of(id: &str, session: &str, seq: u64) -> NewSession {
         origin: Some(Origin {
             session: session.to_owned(),
             seq,
+            files: None,
         }),
         ..new(id)
     }

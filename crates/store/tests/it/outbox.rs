@@ -387,6 +387,7 @@ async fn a_fork_is_told_to_nobody_unless_asked(bed: Bed) {
         origin: Some(Origin {
             session: "ses_1".to_owned(),
             seq: 1,
+            files: None,
         }),
         project: project(2, true),
         ..new(id)

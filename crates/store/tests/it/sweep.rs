@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use session::Millis;
-use store::{Append, NewSession, Origin, Store};
+use store::{Append, Error, NewSession, Origin, Store};
 
 use crate::bed::{Bed, both, new, next, project};
 use crate::checkpoints::{checkpoint, of, org};
 
 both!(
     old_checkpoints_go_and_those_of_forks_stay,
+    a_fork_has_the_files_it_was_made_with_or_is_not_made,
     what_nobody_names_goes_when_it_is_old,
 );
 
@@ -55,6 +56,7 @@ async fn old_checkpoints_go_and_those_of_forks_stay(bed: Bed) {
         origin: Some(Origin {
             session: "ses_1".to_owned(),
             seq: 4,
+            files: None,
         }),
         ..new("ses_2")
     };
@@ -75,6 +77,45 @@ async fn old_checkpoints_go_and_those_of_forks_stay(bed: Bed) {
     assert!(store.piece_get(&org, shared).await.is_ok());
     let again = store.sweep(Millis(now()), 2).await.unwrap();
     assert_eq!(again.checkpoints, 0);
+}
+
+async fn a_fork_has_the_files_it_was_made_with_or_is_not_made(bed: Bed) {
+    let store = bed.open().await;
+    let org = org(&store).await;
+    let fork = |id: &str, from: &str| NewSession {
+        org: org.clone(),
+        project: project(4, true),
+        origin: Some(Origin {
+            session: from.to_owned(),
+            seq: 3,
+            files: Some(format!("ckp_{from}_3")),
+        }),
+        ..new(id)
+    };
+    kept(&store, &org, "ses_1", 4).await;
+    store.create_session(fork("ses_2", "ses_1")).await.unwrap();
+    store.sweep(Millis(now()), 1).await.unwrap();
+    assert_eq!(seqs(&store, "ses_2").await, [3], "it holds its files");
+    kept(&store, &org, "ses_3", 4).await;
+    store.sweep(Millis(now()), 1).await.unwrap();
+    let late = store.create_session(fork("ses_4", "ses_3")).await;
+    assert!(matches!(late, Err(Error::Stale { head: 5 })));
+    let gone = store.session(&org, "ses_4").await;
+    assert!(matches!(gone, Err(Error::NotFound)), "nothing is half made");
+    // And both at once.
+    for round in 0..16 {
+        let (from, id) = (format!("ses_a{round}"), format!("ses_b{round}"));
+        kept(&store, &org, &from, 3).await;
+        let (made, swept) = tokio::join!(
+            store.create_session(fork(&id, &from)),
+            store.sweep(Millis(now()), 1)
+        );
+        swept.unwrap();
+        match made {
+            Ok(_) => assert_eq!(seqs(&store, &id).await, [3], "{round}"),
+            Err(error) => assert!(matches!(error, Error::Stale { .. }), "{error}"),
+        }
+    }
 }
 
 async fn what_nobody_names_goes_when_it_is_old(bed: Bed) {

@@ -84,14 +84,18 @@ fn gated(body: &Value) -> String {
 
 fn restored(paint: Paint, body: &Value) -> String {
     let why = clean(body["reason"].as_str().unwrap_or_default());
+    let skipped = body["skipped"].as_array().map_or(0, Vec::len);
     let Some(id) = body["checkpoint_id"].as_str() else {
-        return paint.yellow(&format!("sandbox is new · {why}, no files to restore"));
+        let none = match skipped {
+            0 => "no files to restore".to_owned(),
+            n => format!("its files are lost: {n} damaged"),
+        };
+        return paint.yellow(&format!("sandbox is new · {why}, {none}"));
     };
     let at = number(body["as_of_seq"].as_u64().unwrap_or(0));
-    let skipped = body["skipped"].as_array().map_or(0, Vec::len);
     let line = format!("files restored · {why}, {} as of event {at}", clean(id));
     match skipped {
         0 => paint.dim(&line),
-        n => paint.yellow(&format!("{line}; {n} newer damaged")),
+        n => paint.yellow(&format!("{line}; {n} damaged")),
     }
 }

@@ -58,9 +58,18 @@ pub(super) async fn checkpoints(context: &Context, which: &Which) -> Result<(), 
             moment(made, "created_at"),
         ];
         row.extend(["files", "bytes", "added_bytes"].map(|name| field(made, name)));
+        row.push(moment(made, "damaged_at"));
         row
     };
-    let heading = ["ID", "EVENT", "MADE", "FILES", "BYTES", "NEW BYTES"];
+    let heading = [
+        "ID",
+        "EVENT",
+        "MADE",
+        "FILES",
+        "BYTES",
+        "NEW BYTES",
+        "DAMAGED",
+    ];
     context.page(
         &answer,
         &heading,

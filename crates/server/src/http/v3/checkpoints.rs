@@ -38,6 +38,10 @@ pub struct CheckpointObject {
     bytes: u64,
     /// Bytes that were new, and so were stored for it.
     added_bytes: u64,
+    /// When its files were last found to be damaged; absent as long as they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    damaged_at: Option<String>,
 }
 
 /// The checkpoints that are kept.
@@ -57,6 +61,7 @@ impl From<Checkpoint> for CheckpointObject {
             files: made.files,
             bytes: made.bytes,
             added_bytes: made.added,
+            damaged_at: made.damaged.map(clock::rfc3339),
         }
     }
 }
@@ -99,9 +104,16 @@ mod tests {
             files: 3,
             bytes: 20,
             added: 5,
+            damaged: None,
         };
         let want = json!({ "id": "ckp_1", "session_id": "ses_1", "seq": 7, "created_at": "1970-01-01T00:00:00.000Z",
             "files": 3, "bytes": 20, "added_bytes": 5 });
-        assert_eq!(json!(CheckpointObject::from(made)), want);
+        assert_eq!(json!(CheckpointObject::from(made.clone())), want);
+        let damaged = Checkpoint {
+            damaged: Some(Millis(1)),
+            ..made
+        };
+        let shown = json!(CheckpointObject::from(damaged));
+        assert_eq!(shown["damaged_at"], "1970-01-01T00:00:00.001Z");
     }
 }

@@ -96,9 +96,10 @@ pub fn json(logged: &Logged) -> Bytes {
 const TAIL: &str = "\n\n";
 
 /// Moments in bodies, by type: the log counts milliseconds, the wire has RFC 3339.
-const MOMENTS: [(&str, &[&str]); 3] = [
+const MOMENTS: [(&str, &[&str]); 4] = [
     ("session.waiting", &["/since", "/deadline"]),
     ("session.forked", &["/checkpoint/at"]),
+    ("sandbox.restored", &["/made_at"]),
     ("tool.indeterminate", &["/started_at", "/checkpoint/at"]),
 ];
 

@@ -50,7 +50,7 @@ pub struct Envelope {
 }
 
 /// A message, ready to be a command.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Said {
     /// What makes it be said once.
     pub key: Option<String>,

@@ -1,6 +1,8 @@
 //! Nothing is lost: files are safe after each turn, sleep with their sandbox,
 //! and come back when it is lost.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Server, is, script};
@@ -143,6 +145,76 @@ async fn a_damaged_checkpoint_is_passed_over_for_an_older_one_and_that_is_said()
         1,
         "{back}"
     );
+}
+
+/// Content that is the same each time, and much of it even when it is packed.
+const DATA: &str = "seq 1 200000 | awk '{ print ($1 * 7919) % 104729 }' > data; sum data";
+
+/// Ends the server and puts rubbish into all blobs that are larger than that and not
+/// among these.
+fn spoil(server: &mut Server, larger: u64, not: &[PathBuf]) {
+    server.kill9();
+    let blobs = server.blobs().into_iter();
+    let large = |blob: &PathBuf| blob.metadata().unwrap().len() > larger;
+    let bad: Vec<_> = blobs.filter(|b| large(b) && !not.contains(b)).collect();
+    assert!(!bad.is_empty());
+    for blob in bad {
+        std::fs::write(blob, b"damage").unwrap();
+    }
+    server.launch();
+}
+
+#[tokio::test]
+async fn work_that_is_done_again_after_damage_is_kept_and_not_taken_for_what_is_damaged() {
+    let mut server = Server::with(&[("OC_IDLE_TIMEOUT_SECONDS", "1")]);
+    let session = server.play(says("echo one > note; echo ok")).await;
+    server.until(&session, is("sandbox.hibernated")).await;
+    let older = server.blobs();
+    let sum = next(&server, &session, 2, DATA).await;
+    let sum = sum.lines().last().unwrap().to_owned();
+    let mut stream = server.follow(&session, 0).await;
+    for _ in 0..2 {
+        stream.until(is("sandbox.hibernated")).await;
+    }
+    // What says which files there are is small.
+    spoil(&mut server, 50_000, &older);
+    let told = next(&server, &session, 3, &format!("ls; {DATA}")).await;
+    assert!(told.contains(&sum) && told.contains("note\n"), "{told}");
+    let mut stream = server.follow(&session, 0).await;
+    for _ in 0..3 {
+        stream.until(is("sandbox.hibernated")).await;
+    }
+    let told = next(&server, &session, 4, "cat note; sum data").await;
+    assert!(told.contains(&format!("one\n{sum}")), "{told}");
+    assert!(told.contains("woken"), "{told}");
+    let woken = stream.until(is("sandbox.restored")).await;
+    assert_eq!(woken["body"]["skipped"], Value::Null, "{woken}");
+    let path = format!("/v3/sessions/{session}/checkpoints");
+    let listed = server.get(&path).await["data"].take();
+    let damaged = |made: &&Value| made["damaged_at"].is_string();
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.iter().filter(damaged).count(), 1, "{listed:#?}");
+    assert!(!damaged(&&listed[0]), "{listed:#?}");
+}
+
+#[tokio::test]
+async fn a_session_whose_files_are_all_damaged_says_so_and_goes_on_without_them() {
+    let mut server = Server::with(&[("OC_IDLE_TIMEOUT_SECONDS", "1")]);
+    let session = server.play(says("echo one > note; echo ok")).await;
+    server.until(&session, is("sandbox.hibernated")).await;
+    spoil(&mut server, 0, &[]);
+    let told = next(&server, &session, 2, "ls -A; echo two > next").await;
+    assert!(told.contains("are damaged and cannot be read"), "{told}");
+    assert!(!told.contains("note"), "{told}");
+    let back = server.until(&session, is("sandbox.restored")).await;
+    assert_eq!(back["body"]["checkpoint_id"], Value::Null, "{back}");
+    let skipped = back["body"]["skipped"].as_array().unwrap();
+    assert_eq!(skipped.len(), 1, "{back}");
+    // From here on it is a session like any other.
+    let mut stream = server.follow(&session, back["seq"].as_u64().unwrap()).await;
+    stream.until(is("sandbox.hibernated")).await;
+    let told = next(&server, &session, 3, "cat next").await;
+    assert!(told.contains("two") && told.contains("woken"), "{told}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use session::fact::Files;
 use session::id::Noun;
 use session::{Command, Decided, Egress, Frozen, Limits, Millis, State, decide};
-use store::{NewSession, Origin, Projection, SessionRow};
+use store::{NewSession, Once, Origin, Projection, SessionRow};
 use utoipa::ToSchema;
 
 use super::create;
@@ -86,7 +86,6 @@ pub async fn fork(
     let row = row.map_err(named("session", &from))?;
     let at = seq(wanted.at_seq, row.head)?;
     let before = state(app, &row, at).await?;
-    let files = files(app, &row, at).await?;
     let limits = match wanted.limits {
         Some(Object(change)) => Some(change.onto(before.limits(&row.frozen))),
         None => None,
@@ -94,27 +93,71 @@ pub async fn fork(
     if let Some(limits) = &limits {
         price::needed(row.frozen.prices, &row.frozen.model, limits)?;
     }
-    let commands = commands(&from, files.clone(), limits, said);
-    let now = clock::now();
-    let id = clock::fresh(Noun::Session);
-    let Decided { drafts, state } = all(&id, &row.frozen, &before, commands, now)?;
     let inherit = wanted.inherit_secrets.unwrap_or_default();
-    let frozen = frozen(app, &org, row.frozen, inherit).await?;
-    let new = NewSession {
-        project: Projection::of(&frozen, &before, &state, now),
-        id,
+    let frozen = frozen(app, &org, row.frozen.clone(), inherit).await?;
+    let wish = Wish {
         org,
         key,
         once,
-        frozen,
         metadata,
+        frozen,
+        limits,
+        said,
+    };
+    let mut tries = TRIES;
+    loop {
+        let files = files(app, &row, at).await?;
+        match made(app, &row, (at, &before), files, &wish).await {
+            // Its checkpoint may have been given up in between: there is another, or none.
+            Err(problem) if problem.code == Code::Busy && tries > 0 => tries -= 1,
+            other => return other,
+        }
+    }
+}
+
+/// How often to look for files anew that were given up before the fork was made.
+const TRIES: u32 = 8;
+
+/// What a fork is to be, besides its files.
+struct Wish {
+    org: String,
+    key: Option<String>,
+    once: Option<Once>,
+    metadata: Option<String>,
+    frozen: Frozen,
+    limits: Option<Limits>,
+    said: Option<Said>,
+}
+
+/// Makes the fork at that fact, with the state then and with those files.
+async fn made(
+    app: &App,
+    from: &SessionRow,
+    (at, before): (u64, &State),
+    files: Option<Files>,
+    wish: &Wish,
+) -> Result<(StatusCode, Json<ForkedSession>), Problem> {
+    let pinned = files.as_ref().map(|files| files.id.clone());
+    let commands = commands(&from.id, files.clone(), wish.limits, wish.said.clone());
+    let now = clock::now();
+    let id = clock::fresh(Noun::Session);
+    let Decided { drafts, state } = all(&id, &from.frozen, before, commands, now)?;
+    let new = NewSession {
+        project: Projection::of(&wish.frozen, before, &state, now),
+        id,
+        org: wish.org.clone(),
+        key: wish.key.clone(),
+        once: wish.once.clone(),
+        frozen: wish.frozen.clone(),
+        metadata: wish.metadata.clone(),
         at: now,
         drafts,
         birth: None,
         begins: None,
         origin: Some(Origin {
-            session: from,
+            session: from.id.clone(),
             seq: at,
+            files: pinned,
         }),
         destinations: Vec::new(),
         fire: None,
@@ -155,10 +198,13 @@ async fn state(app: &App, row: &SessionRow, at: u64) -> Result<State, Problem> {
     state.map_err(named("session", &row.id))
 }
 
-/// The files as they were at that fact: the nearest checkpoint at or before it.
+/// The files as they were at that fact: the nearest checkpoint at or before it that is
+/// not known to be damaged.
 async fn files(app: &App, row: &SessionRow, at: u64) -> Result<Option<Files>, Problem> {
     let made = app.store.checkpoints(&row.id).await?;
-    let nearest = made.into_iter().find(|made| made.seq <= at);
+    let nearest = made
+        .into_iter()
+        .find(|made| made.seq <= at && made.damaged.is_none());
     Ok(nearest.map(|made| Files {
         id: made.id,
         seq: made.seq,
