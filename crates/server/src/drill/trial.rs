@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::Timestamp;
+use serde_json::Value;
+use session::Millis;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +18,7 @@ use super::plan::Trial;
 use super::player::Player;
 use super::receiver::Receiver;
 use super::stage::Stage;
+use crate::clock;
 
 /// How long a run may take until its sessions rest.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -118,7 +122,7 @@ async fn outcome(
         at: trial.at,
         reached: blow.is_some(),
         counts,
-        recovered: blow.and_then(|blow| recovered(players, blow)),
+        recovered: blow.and_then(|blow| taken_over(players, blow).or(recovered(players, blow))),
         findings,
     }
 }
@@ -135,6 +139,30 @@ fn recovered(players: &[Player], blow: &Blow) -> Option<Duration> {
     players.iter().filter_map(moved).max()
 }
 
+/// How long it took until another node had taken up the last session of the one
+/// that was struck, by the log: those who watch the struck one see it late.
+fn taken_over(players: &[Player], blow: &Blow) -> Option<Duration> {
+    let wall = clock::now().plus(-i64::try_from(blow.at.elapsed().as_millis()).ok()?);
+    let mut longest = None;
+    for seen in players.iter().flat_map(Player::seen) {
+        if let Some(at) = taken_over_at(&seen.event) {
+            longest = longest.max(u64::try_from(at.since(wall)).ok());
+        }
+    }
+    longest.map(Duration::from_millis)
+}
+
+/// When another node took the session over, if that is what the event tells.
+fn taken_over_at(event: &Value) -> Option<Millis> {
+    let told = event["type"] == "session.recovered" && event["body"]["reason"] == "lease_expired";
+    let at: Timestamp = event["created_at"]
+        .as_str()
+        .filter(|_| told)?
+        .parse()
+        .ok()?;
+    Some(Millis(at.as_millisecond()))
+}
+
 impl Outcome {
     /// One line on how it went.
     pub(super) fn line(&self, of: usize) -> String {
@@ -149,5 +177,26 @@ impl Outcome {
             self.fault.name(),
             self.at
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_lease_that_ran_out_is_a_takeover() {
+        let event = |kind: &str, reason: &str| json!({ "type": kind, "body": { "reason": reason }, "created_at": "1970-01-01T00:00:01.500Z" });
+        let taken = event("session.recovered", "lease_expired");
+        assert_eq!(taken_over_at(&taken), Some(Millis(1500)));
+        let others = [
+            ("session.recovered", "restarted"),
+            ("turn.started", "lease_expired"),
+        ];
+        for (kind, reason) in others {
+            assert_eq!(taken_over_at(&event(kind, reason)), None);
+        }
     }
 }

@@ -23,7 +23,7 @@ fn promises_are_kept_on_postgresql_and_nothing_is_left_there() {
     for point in ["server.stopped", "database.away"] {
         assert_eq!(held.point(point)["reached"], 1, "{:#}", held.report);
     }
-    // How long it took the other node is among the figures.
+    // How long it took until the other node had taken over is among the figures.
     let taken_over = &held.point("server.stopped")["recover_max_ms"];
     assert!(taken_over.is_u64(), "{:#}", held.report);
     let listed = Command::new("psql")
