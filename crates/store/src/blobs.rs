@@ -7,8 +7,8 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path as File;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -18,12 +18,20 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload};
 use session::Millis;
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::{Error, Reason};
 
 /// How long one blob may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) struct Blobs(Arc<dyn ObjectStore>);
+/// How long a refusal for want of room is told of after it was met. Whoever could not
+/// keep something tries again before that: so it is told as long as it is so.
+const TOLD: Duration = Duration::from_secs(30);
+
+pub(crate) struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    /// When there was no room last, if none was found since.
+    full: Mutex<Option<Instant>>,
+}
 
 impl Blobs {
     /// The blobs of that folder, which is made if need be.
@@ -40,7 +48,10 @@ impl Blobs {
         let local = LocalFileSystem::new_with_prefix(folder)
             .map_err(|error| failed(io::Error::other(error)))?;
         let local = local.with_fsync(true).with_automatic_cleanup(true);
-        Ok(Self(Arc::new(local)))
+        Ok(Self {
+            store: Arc::new(local),
+            full: Mutex::default(),
+        })
     }
 
     /// A key for these bytes in a session: their digest, and a drawn number.
@@ -57,14 +68,28 @@ impl Blobs {
     /// Keeps bytes, durably.
     pub(crate) async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Error> {
         let path = Path::from(key);
-        let putting = self.0.put(&path, PutPayload::from_bytes(bytes));
-        within(putting).await.map(drop)
+        let putting = self.store.put(&path, PutPayload::from_bytes(bytes));
+        let put = within(putting).await;
+        let full = matches!(put, Err(Error::Full)).then(Instant::now);
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = full;
+        put.map(drop)
+    }
+
+    /// Why nothing can be kept, if there was no room a moment ago.
+    pub(crate) fn ready(&self) -> Result<(), Reason> {
+        let full = *self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        match full.filter(|at| at.elapsed() < TOLD) {
+            None => Ok(()),
+            Some(_) => Err(Reason(
+                "the disk of large bodies and checkpoints is full".to_owned(),
+            )),
+        }
     }
 
     /// What is in a folder, and since when.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<(String, Millis)>, Error> {
         let prefix = Path::from(folder);
-        let listed = self.0.list(Some(&prefix)).try_collect::<Vec<_>>();
+        let listed = self.store.list(Some(&prefix)).try_collect::<Vec<_>>();
         let found = within(listed).await?.into_iter();
         let item = |meta: ObjectMeta| {
             let since = Millis(meta.last_modified.timestamp_millis());
@@ -77,7 +102,7 @@ impl Blobs {
     pub(crate) async fn delete(&self, key: &str) -> Result<(), Error> {
         let path = Path::from(key);
         let deleted = within(async {
-            match self.0.delete(&path).await {
+            match self.store.delete(&path).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(()),
                 other => other,
             }
@@ -88,7 +113,7 @@ impl Blobs {
     /// The bytes of a key.
     pub(crate) async fn get(&self, key: &str) -> Result<Bytes, Error> {
         let path = Path::from(key);
-        within(async { self.0.get(&path).await?.bytes().await }).await
+        within(async { self.store.get(&path).await?.bytes().await }).await
     }
 }
 

@@ -90,7 +90,7 @@ impl Store {
     /// that a store that nobody writes to recovers by itself.
     pub fn ready(&self) -> Result<(), Reason> {
         match self.inner.health.reason() {
-            None => Ok(()),
+            None => self.inner.blobs.ready(),
             Some(reason) => {
                 self.inner.db.probe();
                 Err(reason)

@@ -5,5 +5,6 @@ mod budgets;
 mod closed;
 mod erasures;
 mod files;
+mod full;
 mod nodes;
 mod time;

@@ -11,12 +11,12 @@ fn bash(command: &str) -> Value {
     json!({ "call": [{ "tool": "bash", "args": { "command": command } }] })
 }
 
-fn says(command: &str) -> Value {
+pub fn says(command: &str) -> Value {
     json!([bash(command), { "say": "{{last_result}}" }])
 }
 
 /// Plays a script in a session that is there; the text of its result.
-async fn next(server: &Server, session: &str, turn: usize, command: &str) -> String {
+pub async fn next(server: &Server, session: &str, turn: usize, command: &str) -> String {
     server.say(session, &script(says(command))).await;
     server.turn_end(session, turn).await;
     server.result(session).await
