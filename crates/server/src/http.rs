@@ -12,6 +12,7 @@ mod cors;
 mod field;
 mod hook_token;
 mod json;
+mod methods;
 mod openapi;
 mod ops;
 pub(crate) mod problem;
@@ -24,10 +25,12 @@ mod shape;
 mod unbuilt;
 mod v1;
 pub(crate) mod v3;
+mod words;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use serve::serve;
@@ -61,6 +64,7 @@ fn router(app: App) -> Router {
     let (built, _) = routes().split_for_parts();
     let routes = built
         .merge(unbuilt::routes())
+        .route("/", get(ops::front))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), request::every))
@@ -84,8 +88,12 @@ async fn unknown(request: Request) -> Problem {
 async fn wrong_method(request: Request) -> Problem {
     // The path is not repeated: there may be a token in it.
     let method = request.method();
-    Problem::new(
-        Code::MethodNotAllowed,
-        format!("there is something at this path, but it has no method {method}"),
-    )
+    let route = request.extensions().get::<MatchedPath>();
+    let allowed = route.and_then(|route| methods::of(route.as_str()));
+    let words = format!("there is something at this path, but it has no method {method}");
+    let words = match allowed {
+        Some(allowed) => format!("{words}; it has {allowed}"),
+        None => words,
+    };
+    Problem::new(Code::MethodNotAllowed, words)
 }

@@ -82,7 +82,7 @@ export default {
     for (const runtime of ['claude-agent-sdk', 'claude', 'codex', 'pi']) {
       const params = { name: `${w.unique}-${runtime}`, model: 'claude-opus-4-8', prompt: 'Be careful.', runtime }
       const error = await refused(w.oc.agents.create(params), ValidationError,
-        { status: 422, code: 'runtime_unavailable', param: 'runtime' })
+        { status: 422, code: runtime === 'pi' ? 'not_supported' : 'runtime_unavailable', param: 'runtime' })
       assert.match(error.message, /oc runtime (install|list)/)
     }
   },

@@ -38,9 +38,16 @@ pub(super) async fn run(context: &Context, demo: Demo) -> Result<(), CliError> {
     if demo.stop {
         return stop::run(context, &demo.data).await;
     }
+    let new = !demo.data.exists();
     let key = key::load_or_create(&demo.data)?;
     // Dropped without `keep`, it ends what it started.
-    let launched = launch::ensure(context, &demo.data, demo.listen, &key).await?;
+    let launched = launch::ensure(context, &demo.data, demo.listen, &key)
+        .await
+        .inspect_err(|_| {
+            if new {
+                key::forget(&demo.data);
+            }
+        })?;
     let here = Context {
         out: context.out,
         url: Some(launched.url.clone()),

@@ -122,10 +122,16 @@ async fn caller(parts: &Parts, app: &App, in_query: bool) -> Result<Caller, Prob
         (None, Some(token)) if in_query && token.starts_with(client_tokens::MARK) => {
             known(app, &token).await?
         }
-        (None, Some(_)) if in_query => {
+        (None, Some(token)) if in_query && token.starts_with("osb_") => {
             return Err(unauthorized(
                 "`?token=` takes client tokens only: an API key must not stand in an address",
             ));
+        }
+        (None, Some(_)) if in_query => {
+            return Err(unauthorized(&format!(
+                "what `?token=` holds is no client token: those begin with `{}`",
+                client_tokens::MARK
+            )));
         }
         (None, _) => return Err(unauthorized("send `Authorization: Bearer <API key>`")),
     };

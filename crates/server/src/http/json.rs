@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::body::read;
 use super::canonical::canonical;
 use super::problem::{Code, Problem};
+use super::words;
 
 /// Most characters of a parser's words that are passed on: they quote values.
 const QUOTED: usize = 300;
@@ -115,7 +116,11 @@ impl Sent {
 
 /// A refusal that names the field of that path, where the parser knows it.
 pub(super) fn wrong(code: Code, path: &str, error: &dyn std::fmt::Display) -> Problem {
-    let message = cut(&error.to_string());
+    let words = error.to_string();
+    if let Some(wrong) = words::wrong(path, &words).filter(|_| path != ".") {
+        return Problem::new(code, wrong.message).at(&wrong.field);
+    }
+    let message = cut(&words);
     match path {
         "." => Problem::new(code, message),
         path => Problem::new(code, format!("`{path}`: {message}")).at(path),

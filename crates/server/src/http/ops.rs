@@ -33,6 +33,18 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(openapi))
 }
 
+/// What this is, for whoever looks at the address itself.
+pub async fn front() -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "name": "OpenComputer",
+        "version": env!("CARGO_PKG_VERSION"),
+        "what": "runs AI agents as durable sessions; the API is below /v3",
+        "openapi": "/openapi.json",
+        "health": "/healthz",
+        "docs": "docs/ beside the source; `oc help` for the command line",
+    }))
+}
+
 /// Whether the process is alive
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "Operations", security(()),
     responses((status = 200, description = "Alive", body = Health)))]

@@ -1,6 +1,8 @@
-//! Routes of the contract (v3 §5) that this build does not have yet. Each is
+//! Routes of the contract (v3 §5, and the older faces) that this build does not have yet. Each is
 //! refused by name, after the key was checked: never a plain *not found*, and
 //! never accepted and ignored. Whoever builds one takes its line away.
+
+mod older;
 
 use axum::Router;
 use axum::extract::Request;
@@ -25,7 +27,7 @@ pub enum Asks {
 use Asks::{Anybody, Client};
 
 /// Path, methods, and who may ask if not just the org.
-pub const UNBUILT: &[(&str, &str, Asks)] = &[
+const UNBUILT: &[(&str, &str, Asks)] = &[
     ("/v3/agents/import", "POST", Asks::Org),
     ("/v3/agents/{id}/repository-access", "GET PUT", Asks::Org),
     ("/v3/agents/{id}/deployments", "POST GET", Asks::Org),
@@ -72,18 +74,21 @@ pub const UNBUILT: &[(&str, &str, Asks)] = &[
     ("/v3/slack/events/{id}", "POST", Anybody),
 ];
 
+/// Every line there is.
+pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, Asks)> {
+    UNBUILT.iter().chain(older::OLDER)
+}
+
 /// The routes of this file.
 pub fn routes() -> Router<App> {
-    UNBUILT
-        .iter()
-        .fold(Router::new(), |router, (path, methods, asks)| {
-            router.route(
-                path,
-                methods.split(' ').fold(MethodRouter::new(), |route, name| {
-                    route.merge(refusal(name, *asks))
-                }),
-            )
-        })
+    all().fold(Router::new(), |router, (path, methods, asks)| {
+        router.route(
+            path,
+            methods.split(' ').fold(MethodRouter::new(), |route, name| {
+                route.merge(refusal(name, *asks))
+            }),
+        )
+    })
 }
 
 fn refusal(method: &str, asks: Asks) -> MethodRouter<App> {
@@ -118,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_line_names_methods_there_are() {
-        for (path, methods, _) in UNBUILT {
+        for (path, methods, _) in all() {
             for name in methods.split(' ') {
                 let method = Method::from_bytes(name.as_bytes()).unwrap();
                 assert!(MethodFilter::try_from(method).is_ok(), "{name} {path}");

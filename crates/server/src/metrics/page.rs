@@ -25,47 +25,47 @@ pub async fn page(app: &App) -> Result<String, store::Error> {
     of_the_gate(&mut to, &app.gate.stats());
     of_the_hands(&mut to, &app.hands.stats());
     if let Some(value) = leaked(Sabotage::LeakMetric) {
-        states(&mut to, "leak", "A secret.", [(value, 1)]);
+        states(&mut to, "leak", "A secret", [(value, 1)]);
     }
     Ok(text(&to))
 }
 
 fn of_the_store(to: &mut Registry, stats: store::Stats) {
-    states(to, "sessions", "Sessions by status.", stats.sessions);
+    states(to, "sessions", "Sessions by status", stats.sessions);
     gauge(
         to,
         "store_due",
-        "Sessions that somebody should drive.",
+        "Sessions that somebody should drive",
         stats.due,
     );
     gauge(
         to,
         "store_queued",
-        "Writes that wait for the database.",
+        "Writes that wait for the database",
         stats.queued,
     );
     gauge(
         to,
         "store_followed",
-        "Sessions that somebody follows here.",
+        "Sessions that somebody follows here",
         stats.followed,
     );
     gauge(
         to,
         "store_unburied",
-        "Erased sessions of which something is still to be taken away.",
+        "Erased sessions of which something is still to be taken away",
         stats.unburied,
     );
-    count(to, "store_commits", "Commits.", stats.commits);
-    let help = "Writes in those commits; divided by the commits, the group size.";
+    count(to, "store_commits", "Commits", stats.commits);
+    let help = "Writes in those commits; divided by the commits, the group size";
     count(to, "store_writes", help, stats.writes);
 }
 
 fn of_the_outbox(to: &mut Registry, waiting: store::Waiting) {
-    let help = "Webhooks to be delivered, or tried again.";
+    let help = "Webhooks to be delivered, or tried again";
     gauge(to, "deliveries_pending", help, waiting.pending);
     let age = waiting.oldest.map_or(0, |at| clock::now().0 - at.0);
-    let help = "Age of the oldest of them in seconds.";
+    let help = "Age of the oldest of them in seconds";
     let seconds = u64::try_from(age / 1000).unwrap_or(0);
     gauge(to, "deliveries_oldest_seconds", help, seconds);
 }
@@ -76,25 +76,25 @@ fn of_the_gate(to: &mut Registry, gate: &egress::Stats) {
         let state = format!("{reason:?}").to_lowercase();
         family.get_or_create(&Named { state }).inc_by(*refused);
     }
-    to.register("gate_refused", "Connections refused by reason.", family);
-    gauge(to, "gate_open", "Connections open now.", gate.open);
-    count(to, "gate_allowed", "Connections made.", gate.allowed);
-    let help = "Secrets put in the place of their tokens, once for each connection.";
+    to.register("gate_refused", "Connections refused by reason", family);
+    gauge(to, "gate_open", "Connections open now", gate.open);
+    count(to, "gate_allowed", "Connections made", gate.allowed);
+    let help = "Secrets put in the place of their tokens, once for each connection";
     count(to, "gate_granted", help, gate.granted);
-    let help = "Connections and names that could not be reached.";
+    let help = "Connections and names that could not be reached";
     count(to, "gate_unreachable", help, gate.unreachable);
-    let help = "Connections and names that took too long.";
+    let help = "Connections and names that took too long";
     count(to, "gate_timed_out", help, gate.timed_out);
     count(
         to,
         "gate_bytes_in",
-        "Bytes that came from servers.",
+        "Bytes that came from servers",
         gate.bytes_in,
     );
     count(
         to,
         "gate_bytes_out",
-        "Bytes sent to servers.",
+        "Bytes sent to servers",
         gate.bytes_out,
     );
 }
@@ -106,12 +106,12 @@ fn of_the_hands(to: &mut Registry, hands: &hands::Stats) {
         ("starting", hands.starting),
     ];
     let each = states_of.map(|(state, count)| (state.to_owned(), count as u64));
-    states(to, "sandboxes", "Sandboxes by state.", each);
-    count(to, "sandbox_starts", "Sandboxes started.", hands.started);
+    states(to, "sandboxes", "Sandboxes by state", each);
+    count(to, "sandbox_starts", "Sandboxes started", hands.started);
     count(
         to,
         "sandbox_failures",
-        "Starts of sandboxes that failed.",
+        "Starts of sandboxes that failed",
         hands.failed,
     );
 }
@@ -126,57 +126,57 @@ fn registry(metrics: &Metrics) -> Registry {
     let mut to = Registry::with_prefix("oc");
     to.register(
         "http_requests",
-        "Requests answered.",
+        "Requests answered",
         metrics.requests.clone(),
     );
     to.register(
         "schedule_runs",
-        "Firings of schedules by what became of them.",
+        "Firings of schedules by what became of them",
         metrics.schedule_runs.clone(),
     );
     to.register(
         "http_request_seconds",
-        "Seconds until an answer began.",
+        "Seconds until an answer began",
         metrics.request_seconds.clone(),
     );
     to.register(
         "events_appended",
-        "Facts appended by this node.",
+        "Facts appended by this node",
         metrics.events_appended.clone(),
     );
     to.register(
         "sessions_running",
-        "Sessions that run on this node.",
+        "Sessions that run on this node",
         metrics.sessions_running.clone(),
     );
     to.register(
         "stream_subscribers",
-        "Event streams open on this node.",
+        "Event streams open on this node",
         metrics.stream_subscribers.clone(),
     );
     to.register(
         "model_calls",
-        "Model calls that ended, retries included.",
+        "Model calls that ended, retries included",
         metrics.model_calls.clone(),
     );
     to.register(
         "model_retries",
-        "Model calls tried again.",
+        "Model calls tried again",
         metrics.model_retries.clone(),
     );
     to.register(
         "model_tokens",
-        "Tokens as the providers report them.",
+        "Tokens as the providers report them",
         metrics.model_tokens.clone(),
     );
     to.register(
         "tool_calls",
-        "Tool calls that came to their end.",
+        "Tool calls that came to their end",
         metrics.tool_calls.clone(),
     );
     to.register(
         "delivery_attempts",
-        "Attempts to deliver webhooks by outcome, and dead letters.",
+        "Attempts to deliver webhooks by outcome, and dead letters",
         metrics.deliveries.clone(),
     );
     to

@@ -23,6 +23,7 @@ mod skills;
 mod stream;
 mod unbuilt;
 mod usage;
+mod words;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

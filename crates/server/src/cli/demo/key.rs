@@ -32,6 +32,15 @@ pub(super) fn load_or_create(data: &Path) -> Result<String, CliError> {
     }
 }
 
+/// Takes away a folder that holds nothing but the key: nobody knows the key.
+pub(super) fn forget(data: &Path) {
+    let mut names = fs::read_dir(data).into_iter().flatten().flatten();
+    if names.all(|entry| entry.file_name() == "demo-key") {
+        let _ = fs::remove_file(data.join("demo-key"));
+        let _ = fs::remove_dir(data);
+    }
+}
+
 fn read(path: &Path) -> Result<String, CliError> {
     let text = fs::read_to_string(path)
         .map_err(|error| CliError::Local(format!("{}: {error}", path.display())))?;
@@ -69,5 +78,18 @@ mod tests {
                 .to_string()
                 .contains("delete it")
         );
+    }
+
+    #[test]
+    fn only_a_folder_without_anything_else_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        load_or_create(&data).unwrap();
+        fs::write(data.join("server.log"), "x").unwrap();
+        forget(&data);
+        assert!(data.join("demo-key").exists());
+        fs::remove_file(data.join("server.log")).unwrap();
+        forget(&data);
+        assert!(!data.exists());
     }
 }

@@ -41,7 +41,12 @@ pub(crate) struct Create {
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {
-    serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
+    let right = r#"a JSON object such as {"ticket": 7}"#;
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(format!("it must be {right}")),
+        Err(error) => Err(format!("it must be {right}: {error}")),
+    }
 }
 
 pub(super) async fn run(context: &Context, create: Create) -> Result<(), CliError> {
@@ -111,7 +116,11 @@ mod tests {
     fn metadata_is_an_object() {
         assert!(object("{\"a\":1}").is_ok());
         for bad in ["", "[]", "\"x\"", "{"] {
-            assert!(object(bad).is_err(), "{bad}");
+            let error = object(bad).unwrap_err();
+            assert!(
+                error.starts_with("it must be a JSON object"),
+                "{bad}: {error}"
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `oc session list`.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -43,21 +45,40 @@ pub(super) async fn run(context: &Context, list: List) -> Result<(), CliError> {
     let heading = [
         "ID", "STATUS", "WAITS ON", "AGENT", "MODEL", "EVENTS", "CREATED",
     ];
+    let names = names(context, &answer.value).await;
     context.page(
         &answer,
         &heading,
-        row,
+        |session| row(session, &names),
         "No sessions here: oc session create --agent NAME --input …",
     )
 }
 
-fn row(session: &Value) -> Vec<String> {
+/// The names of the agents, by id: sessions have ids only. An agent that is
+/// deleted, or far down the list, goes by its id.
+async fn names(context: &Context, page: &Value) -> HashMap<String, String> {
+    let some = page["data"].as_array().is_some_and(|data| !data.is_empty());
+    if context.out.json || !some {
+        return HashMap::new();
+    }
+    let ask = Ask::get("/v3/agents").with("limit", Some(100));
+    let agents = context.ask("looking for the agents' names", ask).await;
+    let agents = agents.map(|answer| answer.value).unwrap_or_default();
+    let all = agents["data"].as_array().into_iter().flatten();
+    all.map(|agent| (field(agent, "id"), field(agent, "name")))
+        .collect()
+}
+
+fn row(session: &Value, names: &HashMap<String, String>) -> Vec<String> {
     let of = |name| field(session, name);
     vec![
         of("id"),
         of("status").replace('_', " "),
         wait::short(session),
-        of("agent_id"),
+        names
+            .get(&of("agent_id"))
+            .cloned()
+            .unwrap_or(of("agent_id")),
         field(&session["agent_snapshot"], "model"),
         of("head"),
         moment(session, "created_at"),
@@ -75,17 +96,23 @@ mod tests {
         let session = json!({ "id": "ses_1", "status": "awaiting_input", "agent_id": "agt_1", "head": 7,
             "waiting_on": { "what": "human" },
             "agent_snapshot": { "model": "test/demo" }, "created_at": "2026-01-02T03:04:05.000Z" });
-        assert_eq!(
-            row(&session),
-            [
+        for (names, agent) in [
+            (HashMap::new(), "agt_1"),
+            (
+                HashMap::from([("agt_1".to_owned(), "coder".to_owned())]),
+                "coder",
+            ),
+        ] {
+            let want = [
                 "ses_1",
                 "awaiting input",
                 "human",
-                "agt_1",
+                agent,
                 "test/demo",
                 "7",
-                "2026-01-02 03:04:05"
-            ]
-        );
+                "2026-01-02 03:04:05",
+            ];
+            assert_eq!(row(&session, &names), want);
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::http::auth::Org;
 use crate::http::json::Sent;
 use crate::http::problem::{Code, ErrorEnvelope, Problem, named};
 use crate::http::query::{At, Params, page};
+use crate::http::secrets::agent as found;
 pub(super) use egress::EgressObject;
 use object::{AgentObject, AgentPage};
 pub(crate) use wanted::model;
@@ -105,7 +106,7 @@ async fn list(
 
 /// Read an agent
 #[utoipa::path(get, path = "/v3/agents/{id}", operation_id = "get_agent", tag = "Agents",
-    params(("id" = String, Path, description = "Agent")),
+    params(("id" = String, Path, description = "Agent, by its id or name")),
     responses((status = 200, description = "The agent", body = AgentObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn get(
@@ -113,17 +114,13 @@ async fn get(
     Org(org): Org,
     At([id]): At<1>,
 ) -> Result<Json<AgentObject>, Problem> {
-    let row = app
-        .store
-        .agent(&org, &id)
-        .await
-        .map_err(named("agent", &id))?;
+    let row = found(&app, &org, &id).await?;
     Ok(Json(AgentObject::new(row, &app.config)))
 }
 
 /// Change an agent; its sessions keep what they were born with
 #[utoipa::path(patch, path = "/v3/agents/{id}", operation_id = "update_agent", tag = "Agents",
-    params(("id" = String, Path, description = "Agent")), request_body = UpdateAgent,
+    params(("id" = String, Path, description = "Agent, by its id or name")), request_body = UpdateAgent,
     responses((status = 200, description = "The agent as it is now", body = AgentObject),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn update(
@@ -132,15 +129,11 @@ async fn update(
     At([id]): At<1>,
     sent: Sent,
 ) -> Result<Json<AgentObject>, Problem> {
-    let before = app
-        .store
-        .agent(&org, &id)
-        .await
-        .map_err(named("agent", &id))?;
+    let before = found(&app, &org, &id).await?;
     let change = change(&app, &before, &sent).await?;
     let row = app
         .store
-        .change_agent(&org, &id, change)
+        .change_agent(&org, &before.id, change)
         .await
         .map_err(named("agent", &id))?;
     Ok(Json(AgentObject::new(row, &app.config)))
@@ -148,7 +141,7 @@ async fn update(
 
 /// Delete an agent; its sessions stay and its name is free
 #[utoipa::path(delete, path = "/v3/agents/{id}", operation_id = "delete_agent", tag = "Agents",
-    params(("id" = String, Path, description = "Agent")),
+    params(("id" = String, Path, description = "Agent, by its id or name")),
     responses((status = 204, description = "Gone"),
         (status = "default", description = "A problem", body = ErrorEnvelope)))]
 async fn delete(
@@ -156,8 +149,9 @@ async fn delete(
     Org(org): Org,
     At([id]): At<1>,
 ) -> Result<StatusCode, Problem> {
+    let row = found(&app, &org, &id).await?;
     app.store
-        .delete_agent(&org, &id, clock::now())
+        .delete_agent(&org, &row.id, clock::now())
         .await
         .map_err(named("agent", &id))?;
     Ok(StatusCode::NO_CONTENT)

@@ -7,7 +7,9 @@ use utoipa::ToSchema;
 use super::number::{Again, Count, Dollars, given};
 
 /// Limits; an absent one sets none.
+/// A name that is not known is refused: a mistyped limit would be none.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Limits)]
 pub struct LimitsIn {
     /// Tokens of the whole session, input and output.
@@ -47,6 +49,7 @@ impl From<LimitsIn> for Limits {
 
 /// A change of limits: what is absent stays, and null takes a limit away.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LimitsChange {
     /// Tokens of the whole session, input and output.
     #[serde(default, deserialize_with = "given")]
@@ -139,7 +142,7 @@ mod tests {
         assert_eq!(read(sent.clone()), all());
         assert_eq!(json!(LimitsObject::from(all())), sent);
         assert_eq!(json!(LimitsObject::from(Limits::default())), json!({}));
-        assert_eq!(read(json!({ "tokens": null, "new": 1 })), Limits::default());
+        assert_eq!(read(json!({ "tokens": null })), Limits::default());
     }
 
     #[test]

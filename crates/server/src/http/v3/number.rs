@@ -19,6 +19,10 @@ pub struct Dollars(pub Usd);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Again(pub u32);
 
+/// A span in whole seconds, of any length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub i64);
+
 /// Most dollars that are taken for a limit: more than fits is no limit.
 const MOST_DOLLARS: f64 = 1e9;
 /// Most times a turn may go on by itself.
@@ -100,6 +104,28 @@ impl<'de> Deserialize<'de> for Again {
     }
 }
 
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Whole;
+        impl Visitor<'_> for Whole {
+            type Value = Seconds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number of seconds")
+            }
+
+            fn visit_i64<E: Error>(self, n: i64) -> Result<Seconds, E> {
+                Ok(Seconds(n))
+            }
+
+            fn visit_u64<E: Error>(self, n: u64) -> Result<Seconds, E> {
+                Ok(Seconds(i64::try_from(n).unwrap_or(i64::MAX)))
+            }
+        }
+        from.deserialize_any(Whole)
+    }
+}
+
 /// A field that can be absent, null or a value: for changes, where null takes a
 /// value away.
 pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
@@ -143,6 +169,16 @@ mod tests {
         for bad in [json!(0), json!(0.0), json!(-1), json!(1e-12), json!("1")] {
             let error = read::<Dollars>(bad.clone()).unwrap_err();
             assert!(error.contains("an amount in USD above 0"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_in_whole_seconds() {
+        assert_eq!(read(json!(-5)), Ok(Seconds(-5)));
+        assert_eq!(read(json!(u64::MAX)), Ok(Seconds(i64::MAX)));
+        for bad in [json!("x"), json!(1.5), json!(null)] {
+            let error = read::<Seconds>(bad).unwrap_err();
+            assert!(error.contains("a whole number of seconds"), "{error}");
         }
     }
 

@@ -48,7 +48,7 @@ pub fn routes() -> OpenApiRouter<App> {
 pub struct SessionParams {
     /// `queued`, `running`, `awaiting_input`, `idle`, `failed` or `archived`
     status: Option<String>,
-    /// Of this agent
+    /// Of this agent, by its id or name
     agent: Option<String>,
     /// Of this routing key
     key: Option<String>,
@@ -88,7 +88,20 @@ async fn list(
     Params(params): Params<SessionParams>,
 ) -> Result<Json<SessionPage>, Problem> {
     let page = page(params.limit, params.cursor.as_deref(), 50, 100)?;
-    let listed = app.store.sessions(&org, filter(params)?, page).await?;
+    let mut filter = filter(params)?;
+    if let Some(name) = filter
+        .agent
+        .as_deref()
+        .filter(|name| !name.starts_with("agt_"))
+    {
+        // One that is deleted still has sessions, by its id.
+        match app.store.agent_by_name(&org, name).await {
+            Ok(agent) => filter.agent = Some(agent.id),
+            Err(store::Error::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let listed = app.store.sessions(&org, filter, page).await?;
     let mut data = Vec::with_capacity(listed.rows.len());
     for row in listed.rows {
         data.push(SessionObject::placed(&app, row).await?);

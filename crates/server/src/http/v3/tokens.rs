@@ -16,6 +16,7 @@ use crate::http::auth::Org;
 use crate::http::json::MaybeSent;
 use crate::http::problem::{ErrorEnvelope, Problem, named};
 use crate::http::query::At;
+use crate::http::v3::number::Seconds;
 
 /// Seconds a token lasts, unless told.
 const LASTS: i64 = 3600;
@@ -35,7 +36,8 @@ pub struct MintToken {
     scopes: Option<Vec<String>>,
     /// Seconds, between 60 and 86400 (moved into that range); 3600 by default.
     #[schema(nullable = false)]
-    ttl: Option<i64>,
+    #[schema(value_type = i64, required = false)]
+    ttl: Option<Seconds>,
 }
 
 /// A token, shown once.
@@ -68,7 +70,7 @@ async fn mint(
     if owner.map_err(named("session", &session))? != org {
         return Err(Problem::missing("session", &session));
     }
-    let grant = grant(&session, scopes, wanted.ttl, clock::now());
+    let grant = grant(&session, scopes, wanted.ttl.map(|ttl| ttl.0), clock::now());
     let token = app.client_tokens.token(&grant);
     let allowed = [("read", scopes.read), ("steer", scopes.steer)];
     let minted = MintedToken {

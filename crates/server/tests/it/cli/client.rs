@@ -103,6 +103,11 @@ async fn a_session_is_started_and_watched_to_its_result() {
     ];
     let listed = oc(&server, &list).json();
     let id = text(&listed["data"][0], "id");
+    let table = oc(&server, &["session", "list"]).well().out;
+    assert!(
+        table.contains(" player ") && !table.contains("agt_"),
+        "{table}"
+    );
     assert_eq!(
         oc(&server, &["session", "get", id, "--json"]).json()["metadata"],
         json!({ "a": 1 })

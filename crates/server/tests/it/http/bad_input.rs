@@ -112,7 +112,7 @@ async fn a_wrong_field_of_an_agent_is_named() {
         (json!({ "model": null }), "model", "invalid"),
         (json!({ "model": "acme/one" }), "model", "invalid"),
         (json!({ "model": "anthropic/" }), "model", "invalid"),
-        (json!({ "runtime": "pi" }), "runtime", "runtime_unavailable"),
+        (json!({ "runtime": "pi" }), "runtime", "not_supported"),
         (
             json!({ "runtime": "mine" }),
             "runtime",
@@ -329,7 +329,7 @@ async fn what_is_not_there_is_not_found() {
         "/v3/sessions/%ff",
         "/v3/nothing",
         "/v2/agents",
-        "/",
+        "/v2",
     ] {
         let error = refused(
             &server,

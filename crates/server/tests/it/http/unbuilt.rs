@@ -49,3 +49,31 @@ async fn a_route_that_is_not_built_is_refused_by_name_after_the_key_was_checked(
         }
     }
 }
+
+#[tokio::test]
+async fn what_the_older_faces_have_on_paper_is_refused_in_their_words() {
+    let server = Server::start();
+    for (method, path) in [
+        (Method::GET, "/api/sandboxes"),
+        (Method::POST, "/api/sandboxes"),
+        (Method::POST, "/api/sandboxes/sb_1/exec/run"),
+        (Method::PUT, "/api/sandboxes/sb_1/files"),
+        (Method::POST, "/api/sandboxes/from-checkpoint/c1"),
+        (Method::GET, "/api/snapshots"),
+        (Method::GET, "/v1/agents"),
+        (Method::GET, "/v1/agents/a1"),
+        (Method::POST, "/v1/agents/a1/instances"),
+        (Method::POST, "/v1/sessions"),
+        (Method::GET, "/v1/sessions/s1/events"),
+    ] {
+        let (status, body) = server.send(method.clone(), path, None).await;
+        assert_eq!(status.as_u16(), 501, "{method} {path}: {body}");
+        let (words, code) = match path.starts_with("/v1") {
+            true => (&body["error"]["message"], &body["error"]["type"]),
+            false => (&body["error"], &body["code"]),
+        };
+        assert_eq!(code, "not_supported", "{body}");
+        let named = format!("{method} {path}");
+        assert!(words.as_str().unwrap().contains(&named), "{body}");
+    }
+}

@@ -24,7 +24,9 @@ const EVERY: &str = "*";
 const NAME: usize = 128;
 
 /// What all sessions of an agent together may use; days and months are UTC.
+/// A name that is not known is refused: a mistyped cap would be none.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Caps)]
 pub struct CapsIn {
     /// Tokens in a day.
@@ -204,6 +206,7 @@ mod tests {
             (r#"{"caps":{"tokens_per_day":0}}"#, "caps.tokens_per_day"),
             (r#"{"caps":{"usd_per_month":"1"}}"#, "caps.usd_per_month"),
             (r#"{"caps":[]}"#, "caps"),
+            (r#"{"caps":{"usd":1}}"#, "caps.usd"),
             (r#"{"egress":"shut"}"#, "egress"),
             (r#"{"secret_store":""}"#, "secret_store"),
         ] {

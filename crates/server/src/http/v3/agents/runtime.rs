@@ -2,10 +2,12 @@
 //! and programs that are registered.
 
 use crate::http::problem::{Code, Problem};
-use crate::runtimes::{Error, Runtime, Runtimes};
+use crate::runtimes::{ENGINES, Engine, Error, Runtime, Runtimes};
 
 /// The runtime that is always there.
 const NATIVE: &str = "native";
+/// Runtimes of the contract that this build does not have yet.
+const UNBUILT: [&str; 2] = ["pi", "flue"];
 
 /// The runtime of that name as it is kept, or the default one.
 ///
@@ -16,6 +18,13 @@ pub fn known(runtimes: &Runtimes, name: Option<&str>) -> Result<String, Problem>
         None | Some(NATIVE) => return Ok(NATIVE.to_owned()),
         Some(name) => name,
     };
+    if UNBUILT.contains(&name) {
+        let message = format!(
+            "the runtime `{name}` is not supported by this build yet; {}",
+            there(runtimes)
+        );
+        return Err(Problem::new(Code::FieldNotSupported, message).at("runtime"));
+    }
     let message = match runtimes.find(name) {
         Ok(Runtime::Engine(engine)) => return Ok(engine.name),
         Ok(Runtime::Custom(custom)) => match custom.check() {
@@ -25,9 +34,9 @@ pub fn known(runtimes: &Runtimes, name: Option<&str>) -> Result<String, Problem>
         Err(Error::Missing(engine)) => format!(
             "the runtime `{engine}` is not installed; on the server's machine run `oc runtime install {engine}`, or use `{NATIVE}`, which takes the same models"
         ),
-        Err(Error::Unknown(_)) => format!(
-            "there is no runtime of that name; `oc runtime list` on the server's machine shows which there are; leave `runtime` out for `{NATIVE}`"
-        ),
+        Err(Error::Unknown(_)) => {
+            format!("there is no runtime of that name; {}", there(runtimes))
+        }
         Err(error) => {
             tracing::warn!(%error, "the runtimes cannot be looked at");
             format!(
@@ -36,6 +45,29 @@ pub fn known(runtimes: &Runtimes, name: Option<&str>) -> Result<String, Problem>
         }
     };
     Err(Problem::new(Code::RuntimeUnavailable, message).at("runtime"))
+}
+
+/// Which runtimes there are here, and how to get others.
+fn there(runtimes: &Runtimes) -> String {
+    let (installed, others): (Vec<&Engine>, Vec<&Engine>) = ENGINES.iter().partition(|engine| {
+        let found = runtimes.engine(engine);
+        found.is_ok_and(|found| found.is_some())
+    });
+    let customs = runtimes.customs().unwrap_or_default();
+    let here = [format!("`{NATIVE}`")]
+        .into_iter()
+        .chain(installed.iter().map(|engine| format!("`{}`", engine.name)))
+        .chain(customs.iter().map(|custom| format!("`{}`", custom.name)));
+    let here = here.collect::<Vec<_>>().join(", ");
+    let install: Vec<_> = others
+        .iter()
+        .map(|engine| format!("`oc runtime install {}`", engine.name))
+        .chain(["`oc runtime add` (a program of your own)".to_owned()])
+        .collect();
+    let install = install.join(" and ");
+    format!(
+        "here are {here}; on the server's machine `oc runtime list` shows all, {install} add one"
+    )
 }
 
 #[cfg(test)]
@@ -57,7 +89,6 @@ mod tests {
             ("claude-agent-sdk", "oc runtime install claude"),
             ("codex", "oc runtime install codex"),
             ("mine", "oc runtime list"),
-            ("pi", "oc runtime list"),
             ("../x", "oc runtime list"),
             ("", "oc runtime list"),
         ] {
@@ -68,6 +99,14 @@ mod tests {
             );
             assert!(problem.message.contains(told), "{}", problem.message);
             assert!(problem.message.contains("`native`"), "{}", problem.message);
+        }
+        for name in UNBUILT {
+            let problem = known(&none, Some(name)).unwrap_err();
+            assert_eq!(
+                (problem.code, problem.param.as_deref()),
+                (Code::FieldNotSupported, Some("runtime"))
+            );
+            assert!(problem.message.contains(name), "{}", problem.message);
         }
     }
 }

@@ -167,6 +167,10 @@ pub async fn change(app: &App, before: &AgentRow, sent: &Sent) -> Result<AgentCh
         ));
     }
     let wanted: UpdateAgent = sent.parse()?;
+    if wanted.key.is_some() && sent.has("credential") {
+        // Null, too: it takes away the credential that the key is for.
+        return Err(both());
+    }
     let model = wanted
         .model
         .map(|text| model(text, &before.runtime))
@@ -241,10 +245,7 @@ async fn credential(
 ) -> Result<Option<String>, Problem> {
     let Some(id) = wanted else { return Ok(None) };
     if key.is_some() {
-        return Err(Problem::invalid(
-            "key",
-            "give `key` or `credential`, not both",
-        ));
+        return Err(both());
     }
     if id != MANAGED {
         let id = short(id.clone(), "credential", NAME)?;
@@ -259,6 +260,10 @@ async fn credential(
             })?;
     }
     Ok(Some(id))
+}
+
+fn both() -> Problem {
+    Problem::invalid("key", "give `key` or `credential`, not both")
 }
 
 /// A key that came with a request, as a credential of its own.

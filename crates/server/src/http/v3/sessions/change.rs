@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::http::field::{Object, need};
 use crate::http::json::Sent;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::v3::command::carry_with;
 use crate::http::v3::limits::LimitsChange;
 use crate::http::v3::price;
@@ -38,5 +38,14 @@ pub async fn change(app: &App, org: &str, id: &str, sent: &Sent) -> Result<Sessi
         price::needed(row.frozen.prices, &row.frozen.model, &limits)?;
         Ok(Command::SetLimits(limits))
     };
-    Ok(carry_with(app, org, id, command, None).await?.row)
+    let carried = carry_with(app, org, id, command, None).await;
+    carried
+        .map(|carried| carried.row)
+        .map_err(|problem| match problem.code {
+            Code::Conflict => Problem::new(
+                Code::Conflict,
+                "the session is archived: its limits stay as they are; fork it or start another one",
+            ),
+            _ => problem,
+        })
 }

@@ -13,7 +13,7 @@ use super::object::SessionObject;
 use crate::app::App;
 use crate::begin::{Born, Wish, begin};
 use crate::http::field::{Object, need, short};
-use crate::http::json::Sent;
+use crate::http::json::{Sent, wrong};
 use crate::http::problem::{Code, Problem};
 use crate::http::secrets;
 use crate::http::v3::destinations::{self, CreateDestination};
@@ -153,8 +153,7 @@ pub fn input(value: serde_json::Value) -> Result<Input, Problem> {
             .map(Input::Envelope)
             .map_err(|error| {
                 let path = format!("input.{}", error.path());
-                let message = format!("`{path}`: {}", error.into_inner());
-                Problem::invalid(&path, message)
+                wrong(Code::Invalid, &path, &error.into_inner())
             }),
         _ => Err(Problem::invalid(
             "input",
