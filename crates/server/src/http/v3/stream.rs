@@ -107,7 +107,8 @@ async fn closed(app: &App, door: &Reads, after: u64) -> Result<bool, Problem> {
     }
 }
 
-/// Whether an event is the last its session will ever have.
+/// Whether an event is the last that readers of its session are told. All that may
+/// stand behind it is what a model call that it cut had used.
 fn closes(logged: &Logged) -> bool {
     logged.event.draft.kind == "session.archived"
 }
