@@ -1,8 +1,8 @@
 //! Every command in every situation a session can be in: what is written, or
 //! why it is refused, and what the client is told after it.
 
-use session::fact::YieldReason;
-use session::{Command, Phase, Refusal, Stop};
+use session::fact::{Checkpoint, Restored, YieldReason};
+use session::{Command, Millis, Phase, Refusal, Stop};
 
 use crate::scene::{Scene, answer, asks, compacted, end, failure, receipt, replied, send};
 
@@ -292,4 +292,37 @@ fn a_message_keeps_who_sent_it_and_what_it_refers_to() {
         serde_json::Value::Object(scene.last().draft.refs.clone()),
         refs
     );
+}
+
+#[test]
+fn the_files_of_a_session_are_those_its_sandbox_was_restored_with() {
+    let mut scene = Scene::new();
+    scene.did(send("hi"));
+    let made = |id: &str, seq| {
+        Command::Checkpointed(Checkpoint {
+            id: id.to_owned(),
+            why: "turn".to_owned(),
+            seq,
+            files: 1,
+            bytes: 1,
+            added: 1,
+        })
+    };
+    scene.did(made("ckp_1", 1));
+    scene.did(made("ckp_2", 2));
+    let restored = |checkpoint: Option<&str>| {
+        Command::Restored(Restored {
+            sandbox: "sbx_1".to_owned(),
+            checkpoint: checkpoint.map(str::to_owned),
+            seq: 1,
+            made: Some(Millis(7)),
+            reason: "lost".to_owned(),
+            skipped: vec!["ckp_2".to_owned()],
+        })
+    };
+    scene.did(restored(Some("ckp_1")));
+    let files = scene.state.checkpoint.clone().unwrap();
+    assert_eq!((&*files.id, files.seq, files.at), ("ckp_1", 1, Millis(7)));
+    scene.did(restored(None));
+    assert_eq!(scene.state.checkpoint, None);
 }
