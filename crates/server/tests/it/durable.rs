@@ -3,6 +3,7 @@
 
 mod budgets;
 mod closed;
+mod cut_calls;
 mod erasures;
 mod files;
 mod full;
