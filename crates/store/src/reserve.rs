@@ -118,7 +118,8 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn reservation(&self, session: &str) -> Result<Option<Reservation>, Error> {
-        let Some(mut row) = self.db().row(LOOK, values![session]).await? else {
+        let row = self.db().row(LOOK, values![session]).await?;
+        let Some(mut row) = row.filter(|_| !sabotaged(Sabotage::BudgetForgotten)) else {
             return Ok(None);
         };
         let amount = amount(&mut row)?;
@@ -180,7 +181,11 @@ impl Wish {
             taken.insert(name.clone(), open(tx, &name).await?);
         }
         if let Some(held) = before {
-            let used = self.before.unwrap_or(held.amount);
+            let unknown = match sabotaged(Sabotage::BudgetForgotten) {
+                true => Amount::default(),
+                false => held.amount,
+            };
+            let used = self.before.unwrap_or(unknown);
             held.end(tx, used).await?;
             for name in held.names {
                 taken.entry(name).or_default().settle(held.amount, used);

@@ -18,6 +18,8 @@ pub enum Sabotage {
     ReceiptBeforeEffect,
     /// What sessions share is not reserved before it is used.
     BudgetOff,
+    /// What a run that died had reserved is given back as not used.
+    BudgetForgotten,
     /// A secret stands in the environment of commands.
     LeakEnvironment,
     /// A secret is written into a file of a sandbox.
@@ -44,6 +46,7 @@ impl Sabotage {
             Self::StreamOffByOne => "stream_off_by_one",
             Self::ReceiptBeforeEffect => "receipt_before_effect",
             Self::BudgetOff => "budget_off",
+            Self::BudgetForgotten => "budget_forgotten",
             Self::LeakEnvironment => "leak_environment",
             Self::LeakFile => "leak_file",
             Self::LeakEvent => "leak_event",

@@ -1,6 +1,7 @@
 //! A run about budgets: sessions of two agents spend what they share, until
-//! nothing is left, on a server that is killed again and again meanwhile. What
-//! they used is read from the meter of the provider, which knows nothing of
+//! nothing is left, on a server that is killed again and again meanwhile. Right
+//! before, some are asked more than there is of any cap: what they would cost
+//! then tells nothing of the calls that the crash cuts. What they used is read from the meter of the provider, which knows nothing of
 //! budgets, and is held against every cap in tokens and in money.
 
 use std::time::Duration;
@@ -31,6 +32,12 @@ const LOOK: Duration = Duration::from_millis(25);
 const ORG: u64 = 9_000;
 /// Tokens of the first agent, and dollars of the second.
 const AGENT: (u64, f64) = (4_000, 0.01);
+
+/// Who of them is asked for more than there is: one of each agent, without a
+/// limit of its own.
+const STEERED: std::ops::Range<usize> = 2..4;
+/// Tokens of that question: more than any cap has.
+const TOO_LARGE: u64 = 10_000;
 
 /// A session that spends.
 struct Spender {
@@ -68,7 +75,7 @@ pub(super) async fn run(stage: &mut Stage, trial: &Trial) -> Result<Outcome, Dri
     for spender in &mut spenders {
         spender.start(stage, &agents, until).await;
     }
-    let mut kills = Kills::new(trial.at);
+    let mut kills = Kills::new(trial);
     let rested = kills
         .until_rest(stage, &provider, &options, &spenders, until)
         .await?;
@@ -179,6 +186,27 @@ impl Spender {
         self.id = made.and_then(|made| made.value["session"]["id"].as_str().map(str::to_owned));
     }
 
+    /// Says something to it.
+    async fn told(&self, stage: &Stage, text: &str, once: &str, until: Instant) {
+        let Some(id) = &self.id else { return };
+        let (path, body) = (
+            format!("/v3/sessions/{id}/messages"),
+            json!({ "text": text }),
+        );
+        let key = format!("{} {once}", self.name);
+        let line = stage.line();
+        // One that did not hear it plays on, which is as good.
+        let _ = line
+            .ask(Method::POST, &path, Some(body), Some(&key), until)
+            .await;
+    }
+
+    /// A question that no budget covers.
+    fn too_large(&self) -> String {
+        let step = json!([{ "say": "never", "tokens": { "in": TOO_LARGE, "out": 10 } }]);
+        format!("A drill: {} plays this.\n@steps\n{step}", self.name)
+    }
+
     /// Whether it rests because its budget is spent.
     async fn rests(&self, stage: &Stage, until: Instant) -> bool {
         let Some(id) = &self.id else { return false };
@@ -192,15 +220,23 @@ struct Kills {
     done: u64,
     every: u64,
     next: u64,
+    seed: Seed,
+    /// Whether the steered ones are still to be given something they can pay.
+    owed: bool,
+    /// Since when, and after how many questions, a server starts anew.
+    moving: Option<(Instant, u64)>,
     recovered: Option<Duration>,
 }
 
 impl Kills {
-    fn new(every: u64) -> Self {
+    fn new(trial: &Trial) -> Self {
         Self {
             done: 0,
-            every,
-            next: every,
+            every: trial.at,
+            next: trial.at,
+            seed: trial.seed.part(200),
+            owed: false,
+            moving: None,
             recovered: None,
         }
     }
@@ -214,32 +250,64 @@ impl Kills {
         spenders: &[Spender],
         until: Instant,
     ) -> Result<bool, DrillError> {
-        let mut moving: Option<(Instant, u64)> = None;
         loop {
             let asked = heard(provider).await?.len() as u64;
-            if let Some((since, before)) = moving
-                && asked > before
-            {
+            if let Some((since, _)) = self.moving.take_if(|(_, before)| asked > *before) {
                 self.recovered = self.recovered.max(Some(since.elapsed()));
-                moving = None;
             }
-            if self.done < KILLS && asked >= self.next {
-                self.done += 1;
+            if self.done < KILLS && asked >= self.next && !self.owed {
+                self.kill(stage, options, spenders, until).await?;
                 self.next = asked + self.every;
-                stage.launch(options).await?;
-                moving = Some((Instant::now(), asked));
+                self.moving = Some((Instant::now(), asked));
                 continue;
             }
-            let mut all = true;
-            for spender in spenders {
-                all = all && spender.rests(stage, until).await;
-            }
+            self.pay(stage, spenders, until).await;
+            let all = !self.owed && rest(stage, spenders, until).await;
             if all || Instant::now() >= until {
                 return Ok(all);
             }
             sleep(LOOK).await;
         }
     }
+
+    /// Kills the server right after some were asked for more than there is.
+    async fn kill(
+        &mut self,
+        stage: &mut Stage,
+        options: &[(&str, String)],
+        spenders: &[Spender],
+        until: Instant,
+    ) -> Result<(), DrillError> {
+        self.done += 1;
+        for spender in &spenders[STEERED] {
+            let (text, once) = (spender.too_large(), format!("dear {}", self.done));
+            spender.told(stage, &text, &once, until).await;
+        }
+        self.owed = true;
+        stage.launch(options).await
+    }
+
+    /// Lets those go on that were asked for too much, once they rest.
+    async fn pay(&mut self, stage: &Stage, spenders: &[Spender], until: Instant) {
+        if !self.owed || !rest(stage, &spenders[STEERED], until).await {
+            return;
+        }
+        self.owed = false;
+        for spender in &spenders[STEERED] {
+            let text = script(&spender.name, &mut self.seed);
+            let once = format!("cheap {}", self.done);
+            spender.told(stage, &text, &once, until).await;
+        }
+    }
+}
+
+/// Whether all of them rest.
+async fn rest(stage: &Stage, spenders: &[Spender], until: Instant) -> bool {
+    let mut all = true;
+    for spender in spenders {
+        all = all && spender.rests(stage, until).await;
+    }
+    all
 }
 
 /// What the provider was asked for answers, oldest first.

@@ -78,6 +78,15 @@ fn a_cap_that_nobody_reserves_under_is_passed() {
     assert!(held.all("overshoot") > 0, "{:#}", held.report);
 }
 
+#[test]
+fn a_call_that_a_crash_cut_and_nobody_charges_passes_a_cap() {
+    let held = broken(
+        "budget_forgotten",
+        &["--seed", "5", "--runs", "1", "--point", "budget.shared"],
+    );
+    assert!(held.all("overshoot") > 0, "{:#}", held.report);
+}
+
 fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     status.lines().any(|line| line == "Uid:\t0\t0\t0\t0")
