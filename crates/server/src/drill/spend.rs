@@ -1,6 +1,6 @@
 //! A run about budgets: sessions of two agents spend what they share, until
 //! nothing is left, on a server that is killed again and again meanwhile. Right
-//! before, some are asked more than there is of any cap: what they would cost
+//! before, they are asked more than there is of any cap: what they would cost
 //! then tells nothing of the calls that the crash cuts. What they used is read from the meter of the provider, which knows nothing of
 //! budgets, and is held against every cap in tokens and in money.
 
@@ -33,10 +33,7 @@ const ORG: u64 = 9_000;
 /// Tokens of the first agent, and dollars of the second.
 const AGENT: (u64, f64) = (4_000, 0.01);
 
-/// Who of them is asked for more than there is: one of each agent, without a
-/// limit of its own.
-const STEERED: std::ops::Range<usize> = 2..4;
-/// Tokens of that question: more than any cap has.
+/// Tokens of a question that is larger than any cap.
 const TOO_LARGE: u64 = 10_000;
 
 /// A session that spends.
@@ -221,7 +218,7 @@ struct Kills {
     every: u64,
     next: u64,
     seed: Seed,
-    /// Whether the steered ones are still to be given something they can pay.
+    /// Whether they are still to be asked for something they can pay.
     owed: bool,
     /// Since when, and after how many questions, a server starts anew.
     moving: Option<(Instant, u64)>,
@@ -270,7 +267,7 @@ impl Kills {
         }
     }
 
-    /// Kills the server right after some were asked for more than there is.
+    /// Kills the server right after all were asked for more than there is.
     async fn kill(
         &mut self,
         stage: &mut Stage,
@@ -279,7 +276,7 @@ impl Kills {
         until: Instant,
     ) -> Result<(), DrillError> {
         self.done += 1;
-        for spender in &spenders[STEERED] {
+        for spender in spenders {
             let (text, once) = (spender.too_large(), format!("dear {}", self.done));
             spender.told(stage, &text, &once, until).await;
         }
@@ -287,13 +284,13 @@ impl Kills {
         stage.launch(options).await
     }
 
-    /// Lets those go on that were asked for too much, once they rest.
+    /// Lets them go on, once they rest.
     async fn pay(&mut self, stage: &Stage, spenders: &[Spender], until: Instant) {
-        if !self.owed || !rest(stage, &spenders[STEERED], until).await {
+        if !self.owed || !rest(stage, spenders, until).await {
             return;
         }
         self.owed = false;
-        for spender in &spenders[STEERED] {
+        for spender in spenders {
             let text = script(&spender.name, &mut self.seed);
             let once = format!("cheap {}", self.done);
             spender.told(stage, &text, &once, until).await;

@@ -100,11 +100,16 @@ async fn closed(app: &App, door: &Reads, after: u64) -> Result<bool, Problem> {
     if after == 0 {
         return Ok(false);
     }
-    match app.store.event(&door.org, &door.session, after).await {
-        Ok(logged) => Ok(closes(&logged)),
-        Err(store::Error::NotFound) => Ok(false),
-        Err(error) => Err(error.into()),
+    let logged = match app.store.event(&door.org, &door.session, after).await {
+        Ok(logged) => logged,
+        Err(store::Error::NotFound) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    if logged.event.draft.kind != "model.cut" {
+        return Ok(closes(&logged));
     }
+    let row = app.store.session(&door.org, &door.session).await?;
+    Ok(row.state.archived)
 }
 
 /// Whether an event is the last that readers of its session are told. All that may

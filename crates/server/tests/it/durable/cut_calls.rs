@@ -181,6 +181,13 @@ async fn an_archived_session_gives_back_at_once_what_its_call_did_not_use() {
     assert_eq!(cut["body"]["charged"]["input_tokens"], 10, "{cut}");
     let output = cut["body"]["charged"]["output_tokens"].as_u64().unwrap();
     assert!((1..=2000).contains(&output), "{cut}");
+    // A stream that begins behind it is over, as one that ends before it.
+    for from in [
+        cut["seq"].as_u64().unwrap() - 1,
+        cut["seq"].as_u64().unwrap(),
+    ] {
+        assert!(server.follow(&session, from).await.next().await.is_none());
+    }
     let now = server.get(&format!("/v3/sessions/{session}")).await;
     assert_eq!(now["status"], "archived", "{now}");
     assert_eq!(now["usage"]["charged_tokens"], output + 10, "{now}");
