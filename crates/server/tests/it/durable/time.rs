@@ -162,7 +162,7 @@ async fn a_turn_at_its_deadline_goes_on_by_itself_as_often_as_allowed() {
 
 #[tokio::test]
 async fn a_cancel_that_lands_while_a_late_call_is_stopped_ends_it_for_good() {
-    let server = Server::with(&[("OC_DRILL_POINT", "turn.ending:1:wait=5000")]);
+    let server = Server::with(&[("OC_DRILL_POINT", "turn.ending:1:wait=10000")]);
     let agent = server.agent("slow", "test/script").await;
     let steps = json!([bash("sleep 60"), { "say": "never" }]);
     let body = json!({
