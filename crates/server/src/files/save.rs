@@ -73,19 +73,6 @@ impl Files {
         Ok(id)
     }
 
-    /// Makes the files of a session at rest safe now, if it has a sandbox here:
-    /// for whoever wants them as they are at this moment. If that fails the
-    /// newest checkpoint is an older one.
-    pub async fn flush(&self, app: &App, row: &SessionRow) {
-        if app.running.holds(&row.id) || app.hands.find(&row.id).is_none() {
-            return;
-        }
-        let _lock = self.lock(&row.id).await;
-        if let Err(error) = self.save(app, row, "asked").await {
-            tracing::warn!(%error, session = row.id, "files were not made safe");
-        }
-    }
-
     /// Ends the sandbox of a session at rest, whose files are safe in that checkpoint.
     /// The caller holds its lock.
     pub(super) async fn hibernate(
