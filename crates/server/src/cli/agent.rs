@@ -12,7 +12,7 @@ use super::agent_secret::{self, AgentSecretCommand};
 use super::agent_skills::{self, AgentSkillsCommand};
 use super::api::{Api, Ask};
 use super::context::{Context, field, moment};
-use super::error::{CliError, Refused};
+use super::error::CliError;
 use super::limits::{LimitOptions, body};
 use super::policy::PolicyOptions;
 use super::progress::during;
@@ -281,14 +281,7 @@ pub(super) async fn find(api: &Api, reference: &str) -> Result<String, CliError>
         if cursor.is_none() {
             let message =
                 format!("there is no agent named `{reference}`; `oc agent list` shows all");
-            return Err(Refused {
-                status: 404,
-                code: "not_found".to_owned(),
-                message,
-                param: None,
-                request_id: None,
-            }
-            .into());
+            return Err(CliError::nothing(message));
         }
     }
 }

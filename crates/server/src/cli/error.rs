@@ -51,6 +51,20 @@ pub(super) struct Refused {
     pub request_id: Option<String>,
 }
 
+impl CliError {
+    /// Something that was looked for here, among what the server listed, and that is
+    /// not there: told as the server tells it.
+    pub(super) fn nothing(message: String) -> Self {
+        Self::from(Refused {
+            status: 404,
+            code: "not_found".to_owned(),
+            message,
+            param: None,
+            request_id: None,
+        })
+    }
+}
+
 fn hint(param: Option<&str>, request: Option<&str>) -> String {
     let param = param.map(|name| format!(" [{name}]")).unwrap_or_default();
     let request = request.map(|id| format!(" ({id})")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::agent;
 use super::api::{Api, Ask};
 use super::context::Context;
-use super::error::{CliError, Refused};
+use super::error::CliError;
 use super::progress::during;
 
 /// A kind of thing that belongs to an agent.
@@ -55,14 +55,7 @@ impl Kind {
             let Self { noun, folder, .. } = self;
             let message =
                 format!("the agent has no {noun} `{reference}`; `oc agent {folder}` shows all");
-            Refused {
-                status: 404,
-                code: "not_found".to_owned(),
-                message,
-                param: None,
-                request_id: None,
-            }
-            .into()
+            CliError::nothing(message)
         })
     }
 }

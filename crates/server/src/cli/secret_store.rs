@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Ask};
 use super::context::{Context, field, moment};
-use super::error::{CliError, Refused};
+use super::error::CliError;
 use super::limits::body;
 use super::progress::during;
 use super::table;
@@ -129,14 +129,7 @@ async fn find(api: &Api, reference: &str) -> Result<String, CliError> {
     id.map(str::to_owned).ok_or_else(|| {
         let message =
             format!("there is no secret store `{reference}`; `oc secret-store list` shows all");
-        Refused {
-            status: 404,
-            code: "not_found".to_owned(),
-            message,
-            param: None,
-            request_id: None,
-        }
-        .into()
+        CliError::nothing(message)
     })
 }
 

@@ -19,6 +19,7 @@ mod runtimes;
 mod schedules;
 mod secrets;
 mod skills;
+mod small_disk;
 mod steering;
 mod tidy;
 mod turns;

@@ -3,8 +3,6 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::process::Command;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -12,38 +10,7 @@ use serde_json::json;
 
 use super::files::{next, says};
 use crate::harness::{PATIENCE, Server, is, script, wait_until};
-
-const INSIDE: &str = "OC_TEST_INSIDE";
-/// Makes a small disk for blobs, and runs the rest.
-const WITH_A_SMALL_DISK: &str = "mkdir \"$TMPDIR/blobs\" && \
-    mount -t tmpfs -o size=8m tmpfs \"$TMPDIR/blobs\" && exec \"$0\" --exact \"$1\" --test-threads 1";
-
-/// Whether this process has a small disk for blobs, that nobody else sees. If not, the
-/// test of that name is run by one that has, and must succeed there.
-fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    // Who is root already needs no other user for it, and neither do sandboxes.
-    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    let user: &[&str] = if root {
-        &[]
-    } else {
-        &["--user", "--map-root-user"]
-    };
-    let status = Command::new("unshare")
-        .args(user)
-        .args(["--mount", "--", "sh", "-c", WITH_A_SMALL_DISK])
-        .arg(std::env::current_exe().unwrap())
-        .arg(test)
-        .env(INSIDE, "1")
-        .env("TMPDIR", folder.path())
-        .status()
-        .expect("unshare (util-linux) is needed");
-    assert!(status.success(), "{test} failed on its small disk");
-    false
-}
+use crate::small_disk::inside;
 
 async fn readiness(server: &Server) -> (u16, String) {
     let asked = server.http().get(server.at("/readyz")).timeout(PATIENCE);
@@ -68,7 +35,11 @@ async fn until_unready(server: &Server) -> String {
 
 #[tokio::test]
 async fn a_full_disk_of_blobs_loses_nothing_and_passes() {
-    if !inside("durable::full::a_full_disk_of_blobs_loses_nothing_and_passes") {
+    if !inside(
+        "durable::full::a_full_disk_of_blobs_loses_nothing_and_passes",
+        "blobs",
+        8,
+    ) {
         return;
     }
     let blobs = std::env::temp_dir().join("blobs");

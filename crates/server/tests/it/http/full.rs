@@ -5,38 +5,13 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::rested;
 use crate::harness::{PATIENCE, Server};
-
-const INSIDE: &str = "OC_TEST_INSIDE";
-/// Makes a small disk where temporary files are, and runs the rest there.
-const ON_A_SMALL_DISK: &str =
-    "mount -t tmpfs -o size=64m tmpfs \"$TMPDIR\" && exec \"$0\" --exact \"$1\" --test-threads 1";
-
-/// Whether this process has a small disk of its own, that nobody else sees. If not,
-/// the test of that name is run by one that has, and must succeed there.
-fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "--"])
-        .args(["sh", "-c", ON_A_SMALL_DISK])
-        .arg(std::env::current_exe().unwrap())
-        .arg(test)
-        .env(INSIDE, "1")
-        .env("TMPDIR", folder.path())
-        .status()
-        .expect("unshare (util-linux) is needed");
-    assert!(status.success(), "{test} failed on its small disk");
-    false
-}
+use crate::small_disk::inside;
 
 fn fill(ballast: &Path) {
     let mut file = File::create(ballast).unwrap();
@@ -65,7 +40,11 @@ async fn agents_until_refused(server: &Server) -> (usize, u16, Value) {
 
 #[tokio::test]
 async fn a_full_disk_refuses_writes_in_clear_words_and_passes() {
-    if !inside("http::full::a_full_disk_refuses_writes_in_clear_words_and_passes") {
+    if !inside(
+        "http::full::a_full_disk_refuses_writes_in_clear_words_and_passes",
+        ".",
+        64,
+    ) {
         return;
     }
     let mut server = Server::start();
